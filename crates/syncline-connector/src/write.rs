@@ -1,0 +1,227 @@
+//! Asking a system to take rows.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use syncline_model::schema::{ForeignKey, Index, UniqueKey};
+use syncline_model::{Column, RowBatch, Table, TableName, Value};
+
+use crate::Result;
+use crate::read::RawChunk;
+
+/// A table to be made at the destination, described in the *source's* columns (already renamed); the connector maps the types.
+#[derive(Clone, Debug)]
+pub struct NewTable {
+    /// Its name at the destination.
+    pub name: TableName,
+    /// Columns as the destination will have them: the result of `Connector::map_column`.
+    pub columns: Vec<Column>,
+    /// Primary key.
+    pub primary_key: Vec<String>,
+    /// Unique keys.
+    pub uniques: Vec<UniqueKey>,
+    /// Foreign keys to tables that exist or are made by the same run.
+    pub foreign_keys: Vec<ForeignKey>,
+    /// Secondary indexes (the plain ones; others only within one engine).
+    pub indexes: Vec<Index>,
+    /// Comment.
+    pub comment: Option<String>,
+}
+
+/// DDL of a new table, as it will be sent: `plan` prints exactly this.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableDdl {
+    /// Makes the bare table.
+    pub create: Vec<String>,
+    /// Primary key, unique keys and indexes, after the rows are in. Some systems put the primary key into `create`.
+    pub keys: Vec<String>,
+    /// Foreign keys, after all tables of the run have their rows.
+    pub foreign_keys: Vec<String>,
+    /// Sets identity and sequences past the loaded keys.
+    pub sequences: Vec<String>,
+    /// Constraints and defaults that could not be carried over, one sentence each: shown by `plan`.
+    pub left_out: Vec<String>,
+}
+
+/// How a source column fits a destination column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// Every value fits.
+    Exact,
+    /// Some values may not; those rows are parked. The sentence says which.
+    Checked(String),
+    /// No value has an exact form there: refused at plan time, with the reason.
+    Never(String),
+}
+
+/// What deleting means for a stream.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DeleteAction {
+    /// The row is removed.
+    Remove,
+    /// A column is set (`deleted_at`, `archived_at`, `is_active`); rows already marked are left alone.
+    Mark {
+        /// The column.
+        column: String,
+        /// What it becomes.
+        value: MarkValue,
+        /// What it becomes again when the record comes back.
+        live: MarkValue,
+    },
+}
+
+/// The value of a mark.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MarkValue {
+    /// The system's clock at the statement.
+    Now,
+    /// A constant.
+    Constant(Value),
+}
+
+/// Where the rows of a stream go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WritePath {
+    /// The table was made by this run: bulk load straight into it, keys and indexes after.
+    Load,
+    /// Bulk load into a staging table, then a set-based apply that leaves equal rows untouched.
+    Stage,
+}
+
+/// One stream of a staged run.
+#[derive(Clone, Debug)]
+pub struct StreamWrite {
+    /// The stream's name, for messages.
+    pub stream: String,
+    /// The destination table, as `discover` gave it, or as it will be once `create` has run.
+    pub table: Table,
+    /// DDL when this run makes the table.
+    pub create: Option<TableDdl>,
+    /// Straight or staged.
+    pub path: WritePath,
+    /// Key columns (destination names); empty only with `Load` (a table without a key, whole rows).
+    pub key: Vec<String>,
+    /// The columns that batches carry, in their order; the key is among them, generated columns are not.
+    pub columns: Vec<String>,
+    /// Those whose difference makes an update. Others (stamps, `compare: false`) are written only along with one.
+    pub compare: Vec<String>,
+    /// Deletions of this stream.
+    pub deletes: DeleteAction,
+    /// A column set to the system's clock on rows created or updated, in the same statement (`synced_at`).
+    pub stamp: Option<String>,
+    /// Rows staged by `stage_expected` must still be found as they were, or the run fails as `Conflict` (R36, R40).
+    pub expects: bool,
+    /// Rejects beyond this many stop the run: `too_many_parked`.
+    pub rejects_max: u64,
+}
+
+/// What the applying transaction writes about itself, so that a lost answer can be looked up (R24).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marker {
+    /// The sync's name.
+    pub sync: String,
+    /// Scope, `""` when unscoped.
+    pub scope: String,
+    /// `""` for the whole run, else the stream.
+    pub stream: String,
+    /// The run's id.
+    pub run: String,
+    /// Counts up within a run: 1 for the only transaction of `atomic: run`.
+    pub step: u64,
+}
+
+/// A run's writes in one destination transaction.
+#[derive(Clone, Debug)]
+pub struct RunSpec {
+    /// The marker written before COMMIT; also names staging tables.
+    pub marker: Marker,
+    /// The streams, in any order: the connector orders them by foreign key.
+    pub streams: Vec<StreamWrite>,
+    /// Before-images of at most this many changed rows are kept for `undo`; 0 switches it off.
+    pub undo_rows_max: u64,
+    /// Any reject fails the run and rolls everything back (`rows: strict`).
+    pub strict: bool,
+}
+
+/// A record that was set aside.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reject {
+    /// The row as staged, cells in the order of `StreamWrite::columns`; for a deletion the key columns only.
+    pub row: Vec<Value>,
+    /// The column at fault, where one can be named.
+    pub column: Option<String>,
+    /// Stable code: `not_null`, `parent_missing`, `unique_taken`, `value_out_of_range`, …
+    pub code: &'static str,
+    /// A sentence for people. No values of other rows.
+    pub detail: String,
+}
+
+/// What applying one stream did. Exact, never an estimate (R17).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StreamOutcome {
+    /// Rows handed to `stage` that were staged (refused ones not counted).
+    pub staged: u64,
+    /// Rows inserted.
+    pub created: u64,
+    /// Rows updated (also revived).
+    pub updated: u64,
+    /// Rows found equal.
+    pub unchanged: u64,
+    /// Staged rows whose key came again later in the run; only the last was applied.
+    pub merged: u64,
+    /// Rows removed or newly marked.
+    pub deleted: u64,
+    /// Rows set aside while applying. `staged = created + updated + unchanged + merged + rejects`.
+    pub rejects: Vec<Reject>,
+    /// Deletions that the system refused (a child that the sync does not own still points there); key columns only.
+    pub delete_rejects: Vec<Reject>,
+}
+
+/// What `apply` did.
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
+    /// One per stream, in the order of `RunSpec::streams`.
+    pub outcomes: Vec<StreamOutcome>,
+    /// An opaque token of the open transaction to store before COMMIT (PostgreSQL: xid, system, timeline), if there is one.
+    pub token: Option<String>,
+    /// Before-images were kept, so `undo` can restore this run.
+    pub undoable: bool,
+}
+
+/// What became of a transaction whose COMMIT was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitFate {
+    /// It is durable.
+    Committed,
+    /// It is gone.
+    RolledBack,
+    /// Nobody can tell (no marker table, failover).
+    Unknown,
+}
+
+/// A run's writes, staged and then applied at once. One transaction: until `commit` answers nothing is visible, and
+/// after any error but a lost commit answer nothing ever will be.
+#[async_trait]
+pub trait StagedRun: Send {
+    /// Takes rows of stream `stream` (index into `RunSpec::streams`). Rows the destination columns cannot hold exactly come
+    /// back as rejects; the others are staged. The same key may come again: the last one counts.
+    async fn stage(&mut self, stream: usize, rows: &RowBatch) -> Result<Vec<Reject>>;
+
+    /// Takes rows in the system's own bulk format. All raw chunks of a stream come in one go.
+    async fn stage_raw(&mut self, stream: usize, chunk: RawChunk) -> Result<()>;
+
+    /// Takes destination rows (cells in the order of `StreamWrite::columns`) that must still be as they were seen.
+    async fn stage_expected(&mut self, stream: usize, rows: &RowBatch) -> Result<()>;
+
+    /// Takes keys (cells in the order of `StreamWrite::key`) to delete as the stream's `DeleteAction` says.
+    async fn stage_deletes(&mut self, stream: usize, keys: &RowBatch) -> Result<()>;
+
+    /// Applies everything: checks, updates and inserts parents first, deletes children first, marker last.
+    async fn apply(&mut self) -> Result<Applied>;
+
+    /// Commits. `commit_unknown` when the answer was lost: ask `Destination::fate`. `transaction_aborted` when the
+    /// system answered ROLLBACK.
+    async fn commit(&mut self) -> Result<()>;
+
+    /// Throws everything away. Also what dropping does.
+    async fn abort(&mut self) -> Result<()>;
+}

@@ -1,0 +1,1 @@
+//! Read, detect, resolve, apply, checkpoint; diff, verify, undo

@@ -1,0 +1,200 @@
+//! What a SQL system must offer so that [`crate::SqlRun`] can apply a staged run on it: one connection and one dialect.
+
+use async_trait::async_trait;
+use syncline_connector::write::CommitFate;
+use syncline_connector::{Marker, RawChunk, Reject, Result, TableDdl};
+use syncline_model::{Column, RowBatch, Table, TableName};
+
+/// Where a bulk load goes.
+#[derive(Clone, Debug)]
+pub struct LoadTarget {
+    /// Quoted, qualified SQL name.
+    pub table: String,
+    /// The columns that get the batch's cells, in order; types as the destination table has them.
+    pub columns: Vec<Column>,
+    /// A counter column: when set, the session numbers rows from `first` on, in the order they arrive
+    /// (`syncline_n bigint`). PostgreSQL may use an identity column made by `staging_ddl` instead and ignore this.
+    pub numbered: bool,
+    /// The table was created in this very transaction and nobody else can see it (COPY FREEZE).
+    pub fresh: bool,
+}
+
+/// One connection with at most one open transaction. Everything is on the correctness path: errors carry the kind by
+/// which the run decides (constraint violations are `BadRecord`, lost connections `Unavailable`, deadlocks `Conflict`).
+#[async_trait]
+pub trait SqlSession: Send {
+    /// The dialect of this session.
+    fn dialect(&self) -> &dyn Dialect;
+
+    /// Runs one statement; the number of rows it affected (matched rows where the system counts so, never "changed").
+    async fn execute(&mut self, sql: &str) -> Result<u64>;
+
+    /// Runs one query whose answer is small; cells decoded as `columns` say.
+    async fn query(&mut self, sql: &str, columns: &[Column]) -> Result<RowBatch>;
+
+    /// Bulk-loads rows. Cells that their column cannot hold exactly are refused before anything is sent; the rest is
+    /// loaded. May leave a bulk statement open until `finish_load`.
+    async fn load(&mut self, target: &LoadTarget, rows: &RowBatch) -> Result<Vec<Reject>>;
+
+    /// Bulk-loads rows in the system's own format. `Invalid` where the system has none.
+    async fn load_raw(&mut self, target: &LoadTarget, chunk: RawChunk) -> Result<()>;
+
+    /// Ends an open bulk statement. A no-op when there is none.
+    async fn finish_load(&mut self) -> Result<()>;
+
+    /// Opens the transaction.
+    async fn begin(&mut self) -> Result<()>;
+
+    /// Commits; `transaction_aborted` when the system answered ROLLBACK, `commit_unknown` when the answer was lost.
+    async fn commit(&mut self) -> Result<()>;
+
+    /// Rolls back; never fails on a lost connection (the server rolls back by itself).
+    async fn rollback(&mut self) -> Result<()>;
+
+    /// A token of the open transaction for [`SqlSession::fate`], if the system has one.
+    async fn token(&mut self) -> Result<Option<String>>;
+
+    /// What became of a transaction, by its token only (the marker table is asked by the caller).
+    async fn fate(&mut self, marker: &Marker, token: Option<&str>) -> Result<CommitFate>;
+
+    /// Cuts the connection, for fault injection: the next statement fails as it would in the field.
+    async fn sever(&mut self);
+}
+
+/// How the system lets rows of a foreign-key cycle in (R23).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CycleInsert {
+    /// One statement of data-modifying CTEs (PostgreSQL).
+    OneStatement,
+    /// Checks off for the statements of the cycle, then an anti-join per foreign key (MySQL, MariaDB).
+    ChecksOff,
+    /// `PRAGMA defer_foreign_keys` (SQLite).
+    Defer,
+}
+
+/// The SQL of one system. Pure text. All names given are bare and are quoted here; aliases are `d` for the destination
+/// table and `s` for the staged rows.
+pub trait Dialect: Send + Sync {
+    /// Quotes an identifier, however strange it is.
+    fn quote(&self, name: &str) -> String;
+
+    /// Quotes a text literal, safely under the pinned session settings.
+    fn literal(&self, text: &str) -> String;
+
+    /// Quoted, qualified name.
+    fn table(&self, name: &TableName) -> String {
+        match &name.schema {
+            Some(s) => format!("{}.{}", self.quote(s), self.quote(&name.name)),
+            None => self.quote(&name.name),
+        }
+    }
+
+    /// Quoted name of a staging table called `name` for a run into `target` (temporary where the system has usable ones).
+    fn staging_table(&self, target: &Table, name: &str) -> String;
+
+    /// Statements that make a staging table: `columns` with their native types, nullable, without constraints,
+    /// defaults, or generated parts, and with the destination's collation; plus `syncline_n bigint` numbering the rows
+    /// from 1 in order of arrival. An index over `key` only where the system needs it to join fast (MySQL).
+    fn staging_ddl(&self, sql_name: &str, columns: &[&Column], key: &[String]) -> Vec<String>;
+
+    /// Statements that drop a staging table, tolerant of its absence; empty where it goes with the transaction.
+    fn staging_drop(&self, sql_name: &str) -> Vec<String>;
+
+    /// Statements to run after loading a staging table (`ANALYZE`), or none.
+    fn staging_loaded(&self, sql_name: &str) -> Vec<String>;
+
+    /// True when any of `columns` differs between aliases `left` and `right`, by bytes (R9): scale, case, trailing
+    /// zeros, −0 and interval parts count; NULL equals NULL.
+    fn differs(&self, columns: &[&Column], left: &str, right: &str) -> String;
+
+    /// Key equality that can use the destination's index: `l.k = r.k AND …`.
+    fn keys_match(&self, columns: &[&Column], left: &str, right: &str) -> String {
+        let one = |c: &&Column| format!("{left}.{q} = {right}.{q}", q = self.quote(&c.name));
+        columns.iter().map(one).collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// Key equality by bytes, to tell `Abc` from `abc` under a loose collation; the same as `keys_match` where all collations are strict.
+    fn keys_identical(&self, columns: &[&Column], left: &str, right: &str) -> String {
+        format!("NOT ({})", self.differs(columns, left, right))
+    }
+
+    /// `UPDATE table d … FROM stage s` in this system's spelling: `sets` are (quoted column, expression) pairs, `on` and `filter` conditions over `d` and `s`.
+    fn update_from(&self, table: &str, stage: &str, sets: &[(String, String)], on: &str, filter: &str) -> String;
+
+    /// Deletes rows `d` of `table` that have a row `s` in `stage` with `on` and `filter` (`TRUE` when there is no filter).
+    fn delete_from(&self, table: &str, stage: &str, on: &str, filter: &str) -> String;
+
+    /// Text between the column list and SELECT of an INSERT: `OVERRIDING SYSTEM VALUE` for GENERATED ALWAYS identity, else "".
+    fn insert_override(&self, table: &Table) -> &'static str;
+
+    /// The clock at the statement, as the type of `column` takes it.
+    fn now(&self, column: &Column) -> String;
+
+    /// How cycles go in.
+    fn cycle_insert(&self) -> CycleInsert;
+
+    /// Statements around the writes of a cycle: (before, after).
+    fn cycle_guard(&self) -> (Vec<String>, Vec<String>);
+
+    /// A text expression that holds all of `columns` of alias `a` exactly, NULL only when it could not be made (too long).
+    fn image(&self, columns: &[&Column], a: &str) -> String;
+
+    /// A hash (text) over all of `columns` of alias `a`, by bytes.
+    fn row_hash(&self, columns: &[&Column], a: &str) -> String;
+
+    /// A subquery text giving `columns`, typed, from images in table `from` (columns `image`, others) under alias `a`:
+    /// the select list, one expression per column, each named after it.
+    fn image_select(&self, table: &Table, columns: &[&Column], a: &str) -> String;
+
+    /// A value no real row has, for the first phase of a unique swap (R22), from the key of alias `s`; `None` when the type
+    /// admits none (a NULL is used where the column allows it).
+    fn placeholder(&self, column: &Column, key: &[&Column]) -> Option<String>;
+
+    /// Statement that locks the table against concurrent writers of the same rows, or none.
+    fn lock_table(&self, table: &str) -> Option<String>;
+
+    /// One `INSERT … ON CONFLICT (key) DO UPDATE … WHERE differs`, counted: a query answering (inserted, updated), or
+    /// `None` where the system has no safe form (MySQL: never, R1).
+    fn upsert_counted(&self, table: &str, stage: &str, columns: &UpsertColumns<'_>) -> Option<String>;
+
+    /// A boolean expression over the bare column that is TRUE for the rows a CHECK refuses: `(expr) IS FALSE`.
+    fn check_violated(&self, expression: &str) -> String {
+        format!("({expression}) IS FALSE")
+    }
+
+    /// Bookkeeping tables, tolerant of their presence: `syncline_marker`, `syncline_before`, in the schema of the sync's tables.
+    fn bookkeeping_ddl(&self, schema: Option<&str>) -> Vec<String>;
+
+    /// The schema (database) that holds the bookkeeping tables.
+    fn bookkeeping_schema(&self) -> Option<String>;
+
+    /// DDL of a new table has to run before the transaction opens, because it commits (MySQL).
+    fn ddl_commits(&self) -> bool;
+
+    /// Largest number of rows worth listing in one `IN`/VALUES of a generated statement.
+    fn values_max(&self) -> usize {
+        1000
+    }
+
+    /// Statement list for a new table at load time; by default as `TableDdl` has it.
+    fn create_statements(&self, ddl: &TableDdl) -> Vec<String> {
+        ddl.create.clone()
+    }
+}
+
+/// Columns of an upsert, as quoted names.
+#[derive(Clone, Debug)]
+pub struct UpsertColumns<'a> {
+    /// Key columns.
+    pub key: &'a [&'a Column],
+    /// All staged columns.
+    pub all: &'a [&'a Column],
+    /// Columns whose difference makes an update.
+    pub compare: &'a [&'a Column],
+    /// (quoted column, expression over `excluded`) pairs set on update.
+    pub sets: &'a [(String, String)],
+    /// Extra (quoted column, expression) pairs for inserted rows (stamp).
+    pub extra_inserts: &'a [(String, String)],
+    /// `insert_override` of the table.
+    pub overriding: &'static str,
+}

@@ -1,0 +1,1 @@
+//! Durable state of Syncline: contract and the SQLite store

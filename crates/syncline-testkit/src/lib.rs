@@ -1,0 +1,1 @@
+//! Throwaway database servers and scripted faults for the tests (dev only)
