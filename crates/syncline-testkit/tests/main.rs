@@ -1,0 +1,5 @@
+//! The servers of the testkit do what the tests of other crates rely on.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod servers;
