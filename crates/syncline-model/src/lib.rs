@@ -8,10 +8,14 @@ pub mod books;
 pub mod canonical;
 pub mod civil;
 pub mod decimal;
+pub mod detect;
 pub mod json;
 pub mod key;
 pub mod logical;
+pub mod normalise;
+pub mod resolve;
 pub mod schema;
+pub mod suggest;
 pub mod value;
 
 pub use batch::{RowBatch, RowRef};

@@ -1,0 +1,4 @@
+//! Detection and resolution: case by case, and as laws.
+
+mod cases;
+mod laws;
