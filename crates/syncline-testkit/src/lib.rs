@@ -20,9 +20,13 @@ mod pgbouncer;
 mod port;
 mod postgres;
 mod process;
+mod proxy;
+mod sample;
 mod template;
 
 pub use database::{Database, Engine, PASSWORD, USER};
 pub use mariadb::{MARIADB_ENV, Mariadb};
 pub use pgbouncer::PgBouncer;
 pub use postgres::{POSTGRES_ENV, Postgres};
+pub use proxy::Proxy;
+pub use sample::{chinook_path, load_sakila};

@@ -2,4 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod network_faults;
+mod sample;
 mod servers;
