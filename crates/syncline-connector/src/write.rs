@@ -112,6 +112,17 @@ pub struct StreamWrite {
     pub expects: bool,
     /// Rejects beyond this many stop the run: `too_many_parked`.
     pub rejects_max: u64,
+    /// Foreign keys of any table that point here: a removed row that one of them still needs is refused, not forced.
+    pub referenced_by: Vec<Referrer>,
+}
+
+/// A foreign key seen from its parent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Referrer {
+    /// The child table.
+    pub table: TableName,
+    /// Its foreign key.
+    pub key: ForeignKey,
 }
 
 /// What the applying transaction writes about itself, so that a lost answer can be looked up (R24).
@@ -214,6 +225,10 @@ pub trait StagedRun: Send {
 
     /// Takes keys (cells in the order of `StreamWrite::key`) to delete as the stream's `DeleteAction` says.
     async fn stage_deletes(&mut self, stream: usize, keys: &RowBatch) -> Result<()>;
+
+    /// Stages the undoing of run `run` for a stream from its before-images: changed and deleted rows as they were, created
+    /// rows as deletions. Rows changed since then come back as rejects (`row_changed`) and stay as they are.
+    async fn stage_undo(&mut self, stream: usize, run: &str) -> Result<Vec<Reject>>;
 
     /// Applies everything: checks, updates and inserts parents first, deletes children first, marker last.
     async fn apply(&mut self) -> Result<Applied>;

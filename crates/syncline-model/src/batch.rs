@@ -124,7 +124,7 @@ impl RowBatch {
     /// Whole rows in the batch.
     #[must_use]
     pub fn len(&self) -> usize {
-        if self.width == 0 { 0 } else { self.ends.len() / self.width }
+        self.ends.len().checked_div(self.width).unwrap_or(0)
     }
 
     /// True when there is no row.

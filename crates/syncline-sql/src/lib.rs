@@ -3,6 +3,18 @@
 //! A connector brings a [`SqlSession`] (one connection) and its [`Dialect`] (pure SQL text); [`SqlRun`] does the rest, so
 //! that the rules of `docs/specs/apply.md` are written once.
 
+mod bookkeeping;
+mod checks;
+mod delete;
+mod order;
+mod run;
 pub mod session;
+mod staging;
+mod stream;
+mod unique;
+mod write;
 
+pub use bookkeeping::{BEFORE, MARKER};
+pub use run::{SqlRun, fate};
 pub use session::{CycleInsert, Dialect, LoadTarget, SqlSession, UpsertColumns};
+pub use stream::ROW_NUMBER;

@@ -142,8 +142,8 @@ pub trait Dialect: Send + Sync {
     /// A hash (text) over all of `columns` of alias `a`, by bytes.
     fn row_hash(&self, columns: &[&Column], a: &str) -> String;
 
-    /// A subquery text giving `columns`, typed, from images in table `from` (columns `image`, others) under alias `a`:
-    /// the select list, one expression per column, each named after it.
+    /// The select list that gives `columns` back, typed, from `a.image`: one expression per column, each named after it.
+    /// `columns` is exactly the list that was given to [`Dialect::image`].
     fn image_select(&self, table: &Table, columns: &[&Column], a: &str) -> String;
 
     /// A value no real row has, for the first phase of a unique swap (R22), from the key of alias `s`; `None` when the type
@@ -174,6 +174,19 @@ pub trait Dialect: Send + Sync {
     /// Largest number of rows worth listing in one `IN`/VALUES of a generated statement.
     fn values_max(&self) -> usize {
         1000
+    }
+
+    /// Staging tables are made and filled inside the run's transaction (PostgreSQL, where they go with it); elsewhere before it,
+    /// so that no write lock is held while the source is read.
+    fn staging_in_transaction(&self) -> bool {
+        false
+    }
+
+    /// A query that locks the rows `d` of `table` that have a row `s` in `stage` against concurrent writers, or `None` where the
+    /// transaction locks everything anyway. Its answer is not looked at.
+    fn lock_rows(&self, table: &str, stage: &str, on: &str) -> Option<String> {
+        let _ = (table, stage, on);
+        None
     }
 
     /// Statement list for a new table at load time; by default as `TableDdl` has it.

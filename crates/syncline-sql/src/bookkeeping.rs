@@ -1,0 +1,303 @@
+//! What a run leaves at the destination about itself: the marker that answers "did it commit?" (R24) and the
+//! before-images that `undo` restores (R28). Both are written by the applying transaction.
+
+use syncline_connector::{CommitFate, DeleteAction, Error, ErrorKind, Marker, Reject, Result, WritePath};
+use syncline_model::logical::LogicalType;
+use syncline_model::{Column, TableName, ValueRef};
+
+use crate::run::SqlRun;
+use crate::session::{Dialect, SqlSession};
+use crate::stream::{ROW_NUMBER, refs};
+
+/// Table of markers: one row per sync, scope and stream.
+pub const MARKER: &str = "syncline_marker";
+/// Table of before-images.
+pub const BEFORE: &str = "syncline_before";
+
+/// Quoted, qualified name of a bookkeeping table.
+pub fn book(dialect: &dyn Dialect, name: &str) -> String {
+    dialect.table(&TableName { schema: dialect.bookkeeping_schema(), name: name.to_owned() })
+}
+
+fn marker_filter(d: &dyn Dialect, m: &Marker) -> String {
+    format!("sync = {} AND scope = {} AND stream = {}", d.literal(&m.sync), d.literal(&m.scope), d.literal(&m.stream))
+}
+
+/// What the marker table says: `None` when it cannot be read.
+pub async fn marker_fate(session: &mut dyn SqlSession, marker: &Marker) -> Result<Option<CommitFate>> {
+    let d = session.dialect();
+    let sql = format!("SELECT run AS run, step AS step FROM {} WHERE {}", book(d, MARKER), marker_filter(d, marker));
+    let text = Column::plain("run", LogicalType::Text { chars_max: None, fixed: false }, "text");
+    match session.query(&sql, &[text, crate::stream::number_column("step")]).await {
+        Ok(rows) => {
+            let there = rows.rows().any(|r| {
+                matches!(r.get(0), ValueRef::Text(run) if run == marker.run)
+                    && matches!(r.get(1), ValueRef::I64(n) if n.unsigned_abs() >= marker.step)
+            });
+            Ok(Some(if there { CommitFate::Committed } else { CommitFate::RolledBack }))
+        }
+        Err(e) if e.kind.is_transient() => Err(e),
+        Err(_) => Ok(None),
+    }
+}
+
+impl SqlRun {
+    /// Looks before the transaction opens: a failed look must not spoil it.
+    pub(crate) async fn has_bookkeeping(&mut self) -> Result<bool> {
+        for name in [MARKER, BEFORE] {
+            let sql = format!("SELECT count(*) AS n FROM {} WHERE 1 = 0", book(self.dialect(), name));
+            match self.count(&sql).await {
+                Ok(_) => {}
+                Err(e) if e.kind.is_transient() => return Err(e),
+                Err(_) => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    pub(crate) async fn write_marker(&mut self) -> Result<()> {
+        if !self.bookkeeping {
+            return Ok(());
+        }
+        let d = self.dialect();
+        let (table, m) = (book(d, MARKER), &self.marker);
+        let delete = format!("DELETE FROM {table} WHERE {}", marker_filter(d, m));
+        let insert = format!(
+            "INSERT INTO {table} (sync, scope, stream, run, step) VALUES ({}, {}, {}, {}, {})",
+            d.literal(&m.sync),
+            d.literal(&m.scope),
+            d.literal(&m.stream),
+            d.literal(&m.run),
+            m.step
+        );
+        self.session.execute(&delete).await?;
+        self.step("apply.marker", &insert).await.map(drop)
+    }
+
+    /// Locks and re-reads the rows that must still be as they were seen (R36, R40).
+    pub(crate) async fn lock_and_expect(&mut self) -> Result<()> {
+        for stream in 0..self.streams.len() {
+            if !self.streams[stream].write.expects {
+                continue;
+            }
+            self.make_expected_table(stream).await?;
+            self.pass("apply.expect").await?;
+            let s = &self.streams[stream];
+            let d = self.dialect();
+            let (key, all) = (refs(&s.key), refs(&s.columns));
+            let on = d.keys_match(&key, "d", "s");
+            let lock = d.lock_rows(&s.table, &s.expected, &on);
+            let (table, expected, rows) = (&s.table, &s.expected, &s.rows);
+            let same = format!("{on} AND NOT ({})", d.differs(&all, "d", "s"));
+            let moved = format!("SELECT count(*) AS n FROM {expected} s WHERE NOT EXISTS (SELECT 1 FROM {table} d WHERE {same})");
+            let appeared = s.is_staged().then(|| {
+                let seen = d.keys_match(&key, "e", "s");
+                format!(
+                    "SELECT count(*) AS n FROM {rows} s JOIN {table} d ON {on} WHERE NOT EXISTS (SELECT 1 FROM {expected} e WHERE {seen})"
+                )
+            });
+            if let Some(sql) = lock {
+                self.pass("apply.lock").await?;
+                self.session.execute(&sql).await?;
+            }
+            let mut changed = self.count(&moved).await?;
+            if let Some(sql) = appeared {
+                changed += self.count(&sql).await?;
+            }
+            if changed > 0 {
+                let message = format!(
+                    "stream `{}`: {changed} rows changed at the destination since they were read",
+                    self.streams[stream].write.stream
+                );
+                return Err(Error::new(ErrorKind::Conflict, "row_changed", message).hint("nothing was written; run again"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what this run is about to change. `false` when it would be more than `undo_rows_max` rows, or cannot be kept:
+    /// then nothing is kept.
+    pub(crate) async fn save_before_images(&mut self) -> Result<bool> {
+        if self.undo_rows_max == 0 || !self.bookkeeping || self.streams.iter().any(|s| s.write.path == WritePath::Load) {
+            return Ok(false);
+        }
+        self.pass("apply.before").await?;
+        let mut left = self.undo_rows_max;
+        for stream in 0..self.streams.len() {
+            for sql in self.image_statements(stream, left + 1) {
+                let kept = self.session.execute(&sql).await?;
+                match left.checked_sub(kept) {
+                    Some(rest) => left = rest,
+                    None => return self.forget_images().await.map(|()| false),
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    async fn forget_images(&mut self) -> Result<()> {
+        let d = self.dialect();
+        let sql = format!("DELETE FROM {} WHERE run = {}", book(d, BEFORE), d.literal(&self.marker.run));
+        self.session.execute(&sql).await.map(drop)
+    }
+
+    /// One INSERT per kind of change: updated and revived rows, created keys, deleted or marked rows.
+    fn image_statements(&self, stream: usize, limit: u64) -> Vec<String> {
+        let s = &self.streams[stream];
+        let d = self.dialect();
+        let key = refs(&s.key);
+        let written = self.restored_columns(stream);
+        let (all, on) = (refs(&written), d.keys_match(&key, "d", "s"));
+        let into = format!("INSERT INTO {} (run, stream, op, n, key_image, image)", book(d, BEFORE));
+        let head =
+            |op: &str, n: &str| format!("{into} SELECT {}, {}, '{op}', {n}", d.literal(&self.marker.run), d.literal(&s.write.stream));
+        let n = format!("s.{}", d.quote(ROW_NUMBER));
+        let mut list = Vec::new();
+        if s.is_staged() {
+            let mut changes = if s.compare.is_empty() { "1 = 0".to_owned() } else { d.differs(&refs(&s.compare), "d", "s") };
+            if let DeleteAction::Mark { column, .. } = &s.write.deletes
+                && !s.write.columns.contains(column)
+            {
+                changes = format!("({changes} OR d.{} IS NOT NULL)", d.quote(column));
+            }
+            let images = format!("{}, {}", d.image(&key, "d"), d.image(&all, "d"));
+            list.push(format!("{}, {images} FROM {} d JOIN {} s ON {on} WHERE {changes} LIMIT {limit}", head("U", &n), s.table, s.rows));
+            let created = format!("{} s WHERE NOT EXISTS (SELECT 1 FROM {} d WHERE {on})", s.rows, s.table);
+            list.push(format!("{}, {}, NULL FROM {created} LIMIT {limit}", head("C", &n), d.image(&key, "s")));
+        }
+        if s.made.deletions {
+            let op = if s.write.deletes == DeleteAction::Remove { "D" } else { "U" };
+            let n = format!("-{n}");
+            let images = format!("{}, {}", d.image(&key, "d"), d.image(&all, "d"));
+            list.push(format!("{}, {images} FROM {} d JOIN {} s ON {on} LIMIT {limit}", head(op, &n), s.table, s.deletions));
+        }
+        list
+    }
+
+    /// Columns an undo restores: everything that is stored, not computed.
+    pub(crate) fn restored_columns(&self, stream: usize) -> Vec<Column> {
+        self.streams[stream].write.table.columns.iter().filter(|c| !c.generated).cloned().collect()
+    }
+
+    /// Records how the rows look after this run, so that `undo` can tell whether somebody changed them since.
+    pub(crate) async fn save_after_hashes(&mut self, undoable: bool) -> Result<()> {
+        if !undoable {
+            return Ok(());
+        }
+        self.pass("apply.after").await?;
+        for stream in 0..self.streams.len() {
+            let columns = self.restored_columns(stream);
+            let s = &self.streams[stream];
+            let d = self.dialect();
+            let hash = d.row_hash(&refs(&columns), "d");
+            let mut sources = Vec::new();
+            if s.is_staged() {
+                sources.push((s.rows.clone(), String::new()));
+            }
+            if s.made.deletions && s.write.deletes != DeleteAction::Remove {
+                sources.push((s.deletions.clone(), "-".to_owned()));
+            }
+            let n = d.quote(ROW_NUMBER);
+            let on = d.keys_match(&refs(&s.key), "d", "s");
+            let of_run = format!("d.run = {} AND d.stream = {}", d.literal(&self.marker.run), d.literal(&s.write.stream));
+            let sql: Vec<String> = sources
+                .into_iter()
+                .map(|(staged, sign)| {
+                    let hashes = format!("(SELECT {sign}s.{n} AS n, {hash} AS h FROM {staged} s JOIN {} d ON {on})", s.table);
+                    let sets = [(d.quote("after_hash"), "s.h".to_owned())];
+                    d.update_from(&book(d, BEFORE), &hashes, &sets, "d.n = s.n", &of_run)
+                })
+                .collect();
+            for sql in sql {
+                self.session.execute(&sql).await?;
+            }
+            self.forget_unmade_changes(stream).await?;
+        }
+        Ok(())
+    }
+
+    /// Images of rows that were set aside after all: the run did not change them, so there is nothing to undo.
+    async fn forget_unmade_changes(&mut self, stream: usize) -> Result<()> {
+        let s = &self.streams[stream];
+        let d = self.dialect();
+        let of_run = format!("run = {} AND stream = {}", d.literal(&self.marker.run), d.literal(&s.write.stream));
+        let before = book(d, BEFORE);
+        let mut list = vec![format!("DELETE FROM {before} WHERE {of_run} AND op <> 'D' AND after_hash IS NULL")];
+        if !s.outcome.delete_rejects.is_empty() {
+            let still_there = format!("EXISTS (SELECT 1 FROM {} d WHERE {} = {before}.key_image)", s.table, d.image(&refs(&s.key), "d"));
+            list.push(format!("DELETE FROM {before} WHERE {of_run} AND op = 'D' AND {still_there}"));
+        }
+        for sql in list {
+            self.session.execute(&sql).await?;
+        }
+        Ok(())
+    }
+
+    /// Fills the staging tables from the before-images of an earlier run.
+    pub(crate) async fn undo_into_staging(&mut self, stream: usize, run: &str) -> Result<Vec<Reject>> {
+        self.make_row_table(stream).await?;
+        self.make_deletion_table(stream).await?;
+        self.open_transaction().await?;
+        let refused = self.changed_since(stream, run).await?;
+        let s = &self.streams[stream];
+        let d = self.dialect();
+        let n = d.quote(ROW_NUMBER);
+        let columns = refs(&s.columns);
+        let key = refs(&s.key);
+        let names = |list: &[&Column]| list.iter().map(|c| d.quote(&c.name)).collect::<Vec<_>>().join(", ");
+        let of_run = format!("b.run = {} AND b.stream = {}", d.literal(run), d.literal(&s.write.stream));
+        let fresh = format!("NOT {}", self.is_changed(stream));
+        let restore = format!(
+            "INSERT INTO {} ({}, {n}) SELECT {}, b.n FROM {} b WHERE {of_run} AND b.op IN ('U', 'D') AND {fresh}",
+            s.rows,
+            names(&columns),
+            d.image_select(&s.write.table, &columns, "b"),
+            book(d, BEFORE)
+        );
+        let remove = format!(
+            "INSERT INTO {} ({}, {n}) SELECT {}, b.n FROM (SELECT run, stream, op, n, key_image AS image, key_image, after_hash FROM {}) b WHERE {of_run} AND b.op = 'C' AND {fresh}",
+            s.deletions,
+            names(&key),
+            d.image_select(&s.write.table, &key, "b"),
+            book(d, BEFORE)
+        );
+        let staged = self.session.execute(&restore).await?;
+        self.session.execute(&remove).await?;
+        self.streams[stream].outcome.staged += staged;
+        Ok(refused)
+    }
+
+    /// TRUE for before-images `b` whose row is not as the run left it.
+    fn is_changed(&self, stream: usize) -> String {
+        let s = &self.streams[stream];
+        let d = self.dialect();
+        let columns = self.restored_columns(stream);
+        let hash = d.row_hash(&refs(&columns), "d");
+        let same_key = format!("{} = b.key_image", d.image(&refs(&s.key), "d"));
+        let as_left = format!("EXISTS (SELECT 1 FROM {} d WHERE {same_key} AND {hash} = b.after_hash)", s.table);
+        let gone = format!("NOT EXISTS (SELECT 1 FROM {} d WHERE {same_key})", s.table);
+        format!("(CASE WHEN b.op = 'D' THEN NOT ({gone}) ELSE NOT ({as_left}) END)")
+    }
+
+    async fn changed_since(&mut self, stream: usize, run: &str) -> Result<Vec<Reject>> {
+        let s = &self.streams[stream];
+        let d = self.dialect();
+        let key = s.key.clone();
+        let of_run = format!("b.run = {} AND b.stream = {}", d.literal(run), d.literal(&s.write.stream));
+        let sql = format!(
+            "SELECT {} FROM (SELECT run, stream, op, n, key_image AS image, key_image, after_hash FROM {}) b WHERE {of_run} AND {} LIMIT {}",
+            d.image_select(&s.write.table, &refs(&key), "b"),
+            book(d, BEFORE),
+            self.is_changed(stream),
+            s.write.rejects_max
+        );
+        let found = self.rows(&sql, &key).await?;
+        let reject = |row: syncline_model::RowRef<'_>| Reject {
+            row: row.to_values(),
+            column: None,
+            code: "row_changed",
+            detail: "changed after the run that is to be undone; left as it is".to_owned(),
+        };
+        Ok(found.rows().map(reject).collect())
+    }
+}

@@ -1,0 +1,137 @@
+//! Deletions, children first: removed or marked, counted exactly; a row that others still need stays and is listed (R8).
+
+use syncline_connector::{DeleteAction, Reject, Result};
+
+use crate::order::Group;
+use crate::run::SqlRun;
+use crate::session::CycleInsert;
+use crate::stream::refs;
+
+impl SqlRun {
+    /// Deletes the staged keys of a group.
+    pub(crate) async fn delete_group(&mut self, group: &Group) -> Result<()> {
+        let staged: Vec<usize> =
+            group.streams.iter().copied().filter(|&s| self.streams[s].made.deletions && !self.streams[s].created).collect();
+        for &stream in &staged {
+            if let DeleteAction::Mark { .. } = self.streams[stream].write.deletes {
+                self.mark(stream).await?;
+            } else {
+                self.refuse_needed_rows(stream, group).await?;
+            }
+        }
+        let removing: Vec<usize> = staged.into_iter().filter(|&s| self.streams[s].write.deletes == DeleteAction::Remove).collect();
+        match (group.cyclic, self.dialect().cycle_insert()) {
+            (true, CycleInsert::OneStatement) if !removing.is_empty() => self.remove_at_once(&removing).await,
+            (true, CycleInsert::ChecksOff) => self.remove_guarded(&removing).await,
+            _ => self.remove_each(&removing).await,
+        }
+    }
+
+    async fn mark(&mut self, stream: usize) -> Result<()> {
+        let s = &self.streams[stream];
+        let DeleteAction::Mark { column, value, live } = s.write.deletes.clone() else { return Ok(()) };
+        let d = self.dialect();
+        let Some(definition) = s.write.table.column(&column) else { return Ok(()) };
+        let (value, live, q) = (self.mark_value(definition, &value), self.mark_value(definition, &live), d.quote(&column));
+        let unmarked = if live == "NULL" { format!("d.{q} IS NULL") } else { format!("d.{q} = {live}") };
+        let on = d.keys_match(&refs(&s.key), "d", "s");
+        let sql = d.update_from(&s.table, &s.deletions, &[(q, value)], &on, &unmarked);
+        let marked = self.step("apply.delete", &sql).await?;
+        self.streams[stream].outcome.deleted += marked;
+        Ok(())
+    }
+
+    /// Keys whose row is still referenced by a row outside this run's deletions are taken off the list.
+    async fn refuse_needed_rows(&mut self, stream: usize, group: &Group) -> Result<()> {
+        for referrer in self.streams[stream].write.referenced_by.clone() {
+            if referrer.key.on_delete != syncline_model::schema::OnDelete::Refuse {
+                continue;
+            }
+            let s = &self.streams[stream];
+            let d = self.dialect();
+            if !referrer.key.parent_columns.iter().all(|c| s.write.table.column(c).is_some()) {
+                continue;
+            }
+            let pair = |(c, p): (&String, &String)| format!("c.{} = d.{}", d.quote(c), d.quote(p));
+            let points: Vec<String> = referrer.key.columns.iter().zip(&referrer.key.parent_columns).map(pair).collect();
+            let child = self.streams.iter().enumerate().find(|(i, c)| c.write.table.name == referrer.table && group.streams.contains(i));
+            let leaving = child
+                .filter(|(_, c)| c.made.deletions && c.write.deletes == DeleteAction::Remove)
+                .map(|(_, c)| format!(" AND NOT EXISTS (SELECT 1 FROM {} x WHERE {})", c.deletions, d.keys_match(&refs(&c.key), "x", "c")));
+            let needed = format!(
+                "EXISTS (SELECT 1 FROM {} d JOIN {} c ON {} WHERE {}{})",
+                s.table,
+                d.table(&referrer.table),
+                points.join(" AND "),
+                d.keys_match(&refs(&s.key), "d", "s"),
+                leaving.unwrap_or_default()
+            );
+            let detail = format!("rows of `{}` still point at it (`{}`)", referrer.table, referrer.key.name);
+            self.refuse_deletions(stream, &needed, &detail).await?;
+        }
+        Ok(())
+    }
+
+    async fn refuse_deletions(&mut self, stream: usize, condition: &str, detail: &str) -> Result<()> {
+        let s = &self.streams[stream];
+        let key = s.key.clone();
+        let list: Vec<String> = key.iter().map(|c| format!("s.{}", self.dialect().quote(&c.name))).collect();
+        let from = format!("{} s WHERE {condition}", s.deletions);
+        let found = self.rows(&format!("SELECT {} FROM {from} LIMIT {}", list.join(", "), s.write.rejects_max + 1), &key).await?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        let n = self.dialect().quote(crate::stream::ROW_NUMBER);
+        let numbers = self.rows(&format!("SELECT s.{n} AS n FROM {from}"), &[crate::stream::number_column("n")]).await?;
+        for row in found.rows() {
+            let reject = Reject { row: row.to_values(), column: None, code: "child_exists", detail: detail.to_owned() };
+            self.streams[stream].outcome.delete_rejects.push(reject);
+        }
+        let numbers: Vec<u64> = (0..numbers.len()).map(|i| crate::stream::whole(&numbers, i, 0)).collect::<Result<_>>()?;
+        for chunk in numbers.chunks(self.dialect().values_max()) {
+            let list: Vec<String> = chunk.iter().map(ToString::to_string).collect();
+            let sql = format!("DELETE FROM {} WHERE {n} IN ({})", self.streams[stream].deletions, list.join(", "));
+            self.session.execute(&sql).await?;
+        }
+        Ok(())
+    }
+
+    fn remove_sql(&self, stream: usize) -> String {
+        let s = &self.streams[stream];
+        let on = self.dialect().keys_match(&refs(&s.key), "d", "s");
+        self.dialect().delete_from(&s.table, &s.deletions, &on, "1 = 1")
+    }
+
+    async fn remove_each(&mut self, streams: &[usize]) -> Result<()> {
+        for &stream in streams {
+            let sql = self.remove_sql(stream);
+            let removed = self.step("apply.delete", &sql).await?;
+            self.streams[stream].outcome.deleted += removed;
+        }
+        Ok(())
+    }
+
+    async fn remove_guarded(&mut self, streams: &[usize]) -> Result<()> {
+        let (before, after) = self.dialect().cycle_guard();
+        for sql in before {
+            self.session.execute(&sql).await?;
+        }
+        self.remove_each(streams).await?;
+        for sql in after {
+            self.session.execute(&sql).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove_at_once(&mut self, streams: &[usize]) -> Result<()> {
+        let parts: Vec<String> = streams.iter().map(|&s| format!("x{s} AS ({} RETURNING 1)", self.remove_sql(s))).collect();
+        let list: Vec<String> = streams.iter().map(|s| format!("(SELECT count(*) FROM x{s}) AS x{s}")).collect();
+        let columns: Vec<_> = streams.iter().map(|s| crate::stream::number_column(&format!("x{s}"))).collect();
+        self.pass("apply.delete").await?;
+        let answer = self.rows(&format!("WITH {} SELECT {}", parts.join(", "), list.join(", ")), &columns).await?;
+        for (i, &stream) in streams.iter().enumerate() {
+            self.streams[stream].outcome.deleted += crate::stream::whole(&answer, 0, i)?;
+        }
+        Ok(())
+    }
+}

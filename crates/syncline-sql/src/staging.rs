@@ -1,0 +1,160 @@
+//! Making tables: staging tables when their first row comes, destination tables that the run creates.
+
+use syncline_connector::{Result, WritePath};
+
+use crate::run::SqlRun;
+use crate::stream::{Stream, refs};
+
+impl SqlRun {
+    pub(crate) async fn make_row_table(&mut self, stream: usize) -> Result<()> {
+        if self.streams[stream].write.path == WritePath::Load {
+            self.open_transaction().await?;
+            return self.create_table(stream).await;
+        }
+        if self.streams[stream].made.rows {
+            return Ok(());
+        }
+        self.streams[stream].made.rows = true;
+        let s = &self.streams[stream];
+        let ddl = self.staging_ddl(s, &s.rows, false);
+        self.make_staging(ddl).await
+    }
+
+    pub(crate) async fn make_deletion_table(&mut self, stream: usize) -> Result<()> {
+        if self.streams[stream].made.deletions {
+            return Ok(());
+        }
+        self.streams[stream].made.deletions = true;
+        let s = &self.streams[stream];
+        let ddl = self.staging_ddl(s, &s.deletions, true);
+        self.make_staging(ddl).await
+    }
+
+    pub(crate) async fn make_expected_table(&mut self, stream: usize) -> Result<()> {
+        if self.streams[stream].made.expected {
+            return Ok(());
+        }
+        self.streams[stream].made.expected = true;
+        let s = &self.streams[stream];
+        let ddl = self.staging_ddl(s, &s.expected, false);
+        self.make_staging(ddl).await
+    }
+
+    fn staging_ddl(&self, s: &Stream, name: &str, key_only: bool) -> Vec<String> {
+        let columns = if key_only { refs(&s.key) } else { refs(&s.columns) };
+        let mut ddl = self.dialect().staging_drop(name);
+        ddl.extend(self.dialect().staging_ddl(name, &columns, &s.write.key));
+        ddl
+    }
+
+    async fn make_staging(&mut self, ddl: Vec<String>) -> Result<()> {
+        if self.dialect().staging_in_transaction() {
+            self.open_transaction().await?;
+        }
+        // An open bulk statement has to end before DDL can be sent on the same connection.
+        self.session.finish_load().await?;
+        for sql in ddl {
+            self.step("stage.create", &sql).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the destination table of a stream, once.
+    pub(crate) async fn create_table(&mut self, stream: usize) -> Result<()> {
+        let Some(ddl) = self.streams[stream].write.create.clone().filter(|_| !self.streams[stream].created) else {
+            return Ok(());
+        };
+        self.streams[stream].created = true;
+        self.session.finish_load().await?;
+        for sql in self.dialect().create_statements(&ddl) {
+            self.step("stage.create", &sql).await?;
+        }
+        Ok(())
+    }
+
+    /// Tables of the run that got no row still have to be there.
+    pub(crate) async fn create_missing_tables(&mut self) -> Result<()> {
+        for stream in 0..self.streams.len() {
+            let loads = self.streams[stream].write.path == WritePath::Load;
+            self.create_table(stream).await?;
+            if !loads && !self.dialect().ddl_commits() {
+                self.add_keys(stream).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where DDL commits by itself: everything about new tables before the run's transaction (R19).
+    pub(crate) async fn create_all_tables(&mut self) -> Result<()> {
+        let order: Vec<usize> = self.groups.iter().flat_map(|g| g.streams.clone()).collect();
+        for &stream in &order {
+            self.create_table(stream).await?;
+            self.add_keys(stream).await?;
+        }
+        for stream in order {
+            self.add_foreign_keys(stream).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn add_keys(&mut self, stream: usize) -> Result<()> {
+        let Some(ddl) = self.streams[stream].write.create.clone() else { return Ok(()) };
+        for sql in ddl.keys {
+            self.step("apply.index", &sql).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn add_foreign_keys(&mut self, stream: usize) -> Result<()> {
+        let Some(ddl) = self.streams[stream].write.create.clone() else { return Ok(()) };
+        for sql in ddl.foreign_keys {
+            self.step("apply.constraint", &sql).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the planner what was staged.
+    pub(crate) async fn after_staging(&mut self) -> Result<()> {
+        for stream in 0..self.streams.len() {
+            let s = &self.streams[stream];
+            let staged = [(s.is_staged(), &s.rows), (s.made.deletions, &s.deletions), (s.made.expected, &s.expected)];
+            let sql: Vec<String> =
+                staged.into_iter().filter(|(made, _)| *made).flat_map(|(_, name)| self.dialect().staging_loaded(name)).collect();
+            for sql in sql {
+                self.session.execute(&sql).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// After all rows are in: keys, foreign keys and sequences of the tables that this run made. Rows without a parent are
+    /// set aside before the constraint is added, so that it holds.
+    pub(crate) async fn finish_tables(&mut self) -> Result<()> {
+        let loaded: Vec<usize> = (0..self.streams.len()).filter(|&i| self.streams[i].created).collect();
+        if self.dialect().ddl_commits() {
+            return self.set_sequences(&loaded).await;
+        }
+        for &stream in &loaded {
+            if self.streams[stream].write.path == WritePath::Load {
+                self.add_keys(stream).await?;
+                let o = &mut self.streams[stream].outcome;
+                o.created = o.staged;
+            }
+        }
+        self.park_loaded_orphans().await?;
+        for &stream in &loaded {
+            self.add_foreign_keys(stream).await?;
+        }
+        self.set_sequences(&loaded).await
+    }
+
+    async fn set_sequences(&mut self, created: &[usize]) -> Result<()> {
+        for &stream in created {
+            let Some(ddl) = self.streams[stream].write.create.clone() else { continue };
+            for sql in ddl.sequences {
+                self.step("apply.sequence", &sql).await?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! One stream of a staged run: its tables, its columns, and what has happened so far.
+
+use syncline_connector::{Error, ErrorKind, Reject, Result, StreamOutcome, StreamWrite, WritePath};
+use syncline_model::logical::LogicalType;
+use syncline_model::{Column, RowBatch, Value};
+
+use crate::session::{Dialect, LoadTarget};
+
+/// The counter column of staging tables.
+pub const ROW_NUMBER: &str = "syncline_n";
+
+/// A stream in a staged run.
+pub struct Stream {
+    /// What was asked for.
+    pub write: StreamWrite,
+    /// Definitions of `write.columns`, in that order.
+    pub columns: Vec<Column>,
+    /// Definitions of `write.key`.
+    pub key: Vec<Column>,
+    /// Definitions of `write.compare`.
+    pub compare: Vec<Column>,
+    /// Quoted destination table.
+    pub table: String,
+    /// Quoted staging tables: rows, deletions, expected rows.
+    pub rows: String,
+    /// Deletions.
+    pub deletions: String,
+    /// Rows that must still be as seen.
+    pub expected: String,
+    /// Which of the staging tables exist.
+    pub made: Made,
+    /// The destination table was made by this run already.
+    pub created: bool,
+    /// What happened.
+    pub outcome: StreamOutcome,
+}
+
+/// Which staging tables exist.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Made {
+    /// Rows.
+    pub rows: bool,
+    /// Deletions.
+    pub deletions: bool,
+    /// Expected rows.
+    pub expected: bool,
+}
+
+impl Stream {
+    /// Prepares a stream; `number` makes its staging names unique within the run.
+    pub fn new(write: StreamWrite, number: usize, dialect: &dyn Dialect) -> Result<Self> {
+        let pick = |names: &[String]| -> Result<Vec<Column>> {
+            names.iter().map(|n| write.table.column(n).cloned().ok_or_else(|| missing_column(&write, n))).collect()
+        };
+        let (columns, key, compare) = (pick(&write.columns)?, pick(&write.key)?, pick(&write.compare)?);
+        if key.is_empty() && write.path == WritePath::Stage {
+            return Err(Error::new(ErrorKind::Invalid, "key_missing", format!("stream `{}` has no key to match rows by", write.stream)));
+        }
+        let name = |what: &str| dialect.staging_table(&write.table, &format!("syncline_{what}_{number}"));
+        Ok(Self {
+            table: dialect.table(&write.table.name),
+            rows: name("rows"),
+            deletions: name("dels"),
+            expected: name("seen"),
+            columns,
+            key,
+            compare,
+            write,
+            made: Made::default(),
+            created: false,
+            outcome: StreamOutcome::default(),
+        })
+    }
+
+    /// Where `stage` loads to.
+    pub fn row_target(&self) -> LoadTarget {
+        match self.write.path {
+            WritePath::Load => LoadTarget { table: self.table.clone(), columns: self.columns.clone(), numbered: false, fresh: true },
+            WritePath::Stage => LoadTarget { table: self.rows.clone(), columns: self.columns.clone(), numbered: true, fresh: false },
+        }
+    }
+
+    /// Rows are in a staging table (not loaded straight into the destination).
+    pub fn is_staged(&self) -> bool {
+        self.write.path == WritePath::Stage && self.made.rows
+    }
+
+    /// Columns that an update sets: staged, not part of the key.
+    pub fn settable(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|c| !self.write.key.contains(&c.name))
+    }
+
+    /// Sets a row aside, up to the limit.
+    pub fn reject(&mut self, reject: Reject) -> Result<()> {
+        self.outcome.rejects.push(reject);
+        if self.outcome.rejects.len() as u64 > self.write.rejects_max {
+            return Err(Error::new(
+                ErrorKind::BadRecord,
+                "too_many_parked",
+                format!("stream `{}`: more than {} rows cannot be applied", self.write.stream, self.write.rejects_max),
+            )
+            .hint("look at the first ones with `syncline parked`; nothing of this run was written"));
+        }
+        Ok(())
+    }
+}
+
+fn missing_column(write: &StreamWrite, name: &str) -> Error {
+    Error::new(
+        ErrorKind::SchemaMismatch,
+        "column_missing",
+        format!("stream `{}`: table `{}` has no column `{name}`", write.stream, write.table.name),
+    )
+    .hint("run `syncline check` to see what changed at the destination")
+}
+
+/// Borrowed definitions, as the dialect takes them.
+pub fn refs(columns: &[Column]) -> Vec<&Column> {
+    columns.iter().collect()
+}
+
+/// A pseudo column for answers of our own queries.
+pub fn number_column(name: &str) -> Column {
+    Column::plain(name, LogicalType::Int { bits: 64, unsigned: false }, "bigint")
+}
+
+/// The whole number in a cell.
+pub fn whole(rows: &RowBatch, row: usize, column: usize) -> Result<u64> {
+    match rows.row(row).get(column).to_owned() {
+        Value::I64(n) if n >= 0 => Ok(n.unsigned_abs()),
+        Value::U64(n) => Ok(n),
+        Value::Decimal(s) => s.parse().map_err(|_| Error::internal("a count came back as a fraction")),
+        Value::Null => Ok(0),
+        other => Err(Error::internal(format!("a count came back as {other:?}"))),
+    }
+}

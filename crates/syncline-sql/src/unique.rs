@@ -1,0 +1,163 @@
+//! Unique values besides the key (R22): values that another row holds are set aside, values that move between rows of
+//! this run are freed first, so that a swap applies in one transaction and no kept key is ever deleted and inserted again.
+
+use syncline_connector::{DeleteAction, Reject, Result};
+use syncline_model::schema::UniqueKey;
+use syncline_model::{Column, Value};
+
+use crate::run::SqlRun;
+use crate::stream::{ROW_NUMBER, Stream, number_column, refs, whole};
+
+impl SqlRun {
+    /// Unique keys that staged rows can violate: all their columns are staged, and they are not the key itself.
+    fn checked_uniques(&self, stream: usize) -> Vec<UniqueKey> {
+        let s = &self.streams[stream];
+        let staged = |u: &&UniqueKey| u.columns.iter().all(|c| s.write.columns.contains(c)) && u.columns != s.write.key;
+        let mut list: Vec<UniqueKey> = s.write.table.uniques.iter().filter(staged).cloned().collect();
+        let pk = &s.write.table.primary_key;
+        if !pk.is_empty() && *pk != s.write.key && pk.iter().all(|c| s.write.columns.contains(c)) {
+            list.push(UniqueKey { name: "primary key".to_owned(), columns: pk.clone(), nulls_equal: false });
+        }
+        list
+    }
+
+    pub(crate) async fn reject_unique_offenders(&mut self, stream: usize) -> Result<u64> {
+        let mut found = 0;
+        for unique in self.checked_uniques(stream) {
+            for condition in [self.repeated_value(stream, &unique), self.taken_value(stream, &unique)] {
+                found += self.reject_unique(stream, &unique, &condition, "unique_taken", "another row has this unique value").await?;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn reject_unique(&mut self, stream: usize, unique: &UniqueKey, condition: &str, code: &'static str, why: &str) -> Result<u64> {
+        let s = &self.streams[stream];
+        let mut columns = s.columns.clone();
+        let list: Vec<String> = columns.iter().map(|c| format!("s.{}", self.dialect().quote(&c.name))).collect();
+        let n = self.dialect().quote(ROW_NUMBER);
+        let sql = format!(
+            "SELECT {}, s.{n} FROM {} s WHERE {condition} ORDER BY s.{n} LIMIT {}",
+            list.join(", "),
+            s.rows,
+            s.write.rejects_max + 1
+        );
+        columns.push(number_column(ROW_NUMBER));
+        let found = self.rows(&sql, &columns).await?;
+        let mut numbers = Vec::new();
+        for (i, row) in found.rows().enumerate() {
+            let mut cells: Vec<Value> = row.to_values();
+            cells.pop();
+            numbers.push(whole(&found, i, found.width() - 1)?);
+            let detail = format!("{why} ({}, `{}`)", unique.columns.join(", "), unique.name);
+            self.streams[stream].reject(Reject { row: cells, column: Some(unique.columns.join(", ")), code, detail })?;
+        }
+        self.drop_staged(stream, &numbers).await?;
+        Ok(numbers.len() as u64)
+    }
+
+    fn same_value(&self, unique: &UniqueKey, left: &str, right: &str) -> String {
+        let d = self.dialect();
+        let one = |c: &String| {
+            let q = d.quote(c);
+            if unique.nulls_equal {
+                format!("({left}.{q} = {right}.{q} OR ({left}.{q} IS NULL AND {right}.{q} IS NULL))")
+            } else {
+                format!("{left}.{q} = {right}.{q}")
+            }
+        };
+        unique.columns.iter().map(one).collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// The same value in two staged rows: neither may win, both are set aside.
+    fn repeated_value(&self, stream: usize, unique: &UniqueKey) -> String {
+        let s = &self.streams[stream];
+        let n = self.dialect().quote(ROW_NUMBER);
+        format!("EXISTS (SELECT 1 FROM {} o WHERE {} AND o.{n} <> s.{n})", s.rows, self.same_value(unique, "o", "s"))
+    }
+
+    /// The value is held by a row that this run neither changes nor removes.
+    fn taken_value(&self, stream: usize, unique: &UniqueKey) -> String {
+        let s = &self.streams[stream];
+        let d = self.dialect();
+        let key = refs(&s.key);
+        let mut holder = format!("{} AND NOT ({})", self.same_value(unique, "d", "s"), d.keys_match(&key, "d", "s"));
+        holder += &format!(" AND NOT EXISTS (SELECT 1 FROM {} o WHERE {})", s.rows, d.keys_match(&key, "o", "d"));
+        if self.frees_by_delete(s) {
+            holder += &format!(" AND NOT EXISTS (SELECT 1 FROM {} x WHERE {})", s.deletions, d.keys_match(&key, "x", "d"));
+        }
+        format!("EXISTS (SELECT 1 FROM {} d WHERE {holder})", s.table)
+    }
+
+    fn frees_by_delete(&self, s: &Stream) -> bool {
+        s.made.deletions && s.write.deletes == DeleteAction::Remove
+    }
+
+    /// Frees the unique values that staged rows want and other rows of this run still hold.
+    pub(crate) async fn free_unique_values(&mut self) -> Result<()> {
+        for group in self.groups.clone().iter().rev() {
+            for &stream in &group.streams {
+                if self.streams[stream].is_staged() {
+                    for unique in self.checked_uniques(stream) {
+                        self.free_unique(stream, &unique).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn free_unique(&mut self, stream: usize, unique: &UniqueKey) -> Result<()> {
+        let wanted = self.wanted_value(stream, unique);
+        let s = &self.streams[stream];
+        let held = format!("SELECT count(*) AS n FROM {} d WHERE {wanted}", s.table);
+        if self.count(&held).await? == 0 {
+            return Ok(());
+        }
+        self.pass("apply.free_unique").await?;
+        if self.frees_by_delete(&self.streams[stream]) {
+            let s = &self.streams[stream];
+            let on = self.dialect().keys_match(&refs(&s.key), "d", "s");
+            let sql = self.dialect().delete_from(&s.table, &s.deletions, &on, &wanted);
+            let deleted = self.step("apply.delete_first", &sql).await?;
+            self.streams[stream].outcome.deleted += deleted;
+        }
+        self.place_holders(stream, unique, &wanted).await
+    }
+
+    /// TRUE for destination rows `d` whose present value a staged row with another key is to get.
+    fn wanted_value(&self, stream: usize, unique: &UniqueKey) -> String {
+        let s = &self.streams[stream];
+        let key = refs(&s.key);
+        let other = format!("{} AND NOT ({})", self.same_value(unique, "w", "d"), self.dialect().keys_match(&key, "w", "d"));
+        format!("EXISTS (SELECT 1 FROM {} w WHERE {other})", s.rows)
+    }
+
+    /// First phase of a swap: rows that are about to change their value let go of it.
+    async fn place_holders(&mut self, stream: usize, unique: &UniqueKey, wanted: &str) -> Result<()> {
+        let s = &self.streams[stream];
+        let d = self.dialect();
+        let (key, compare) = (refs(&s.key), refs(&s.compare));
+        let on = d.keys_match(&key, "d", "s");
+        let Some((column, value)) = self.let_go(stream, unique) else {
+            let stuck = format!("EXISTS (SELECT 1 FROM {} d WHERE {} AND NOT ({on}))", s.table, self.same_value(unique, "d", "s"));
+            let why = "the value moves between rows and no placeholder fits the column";
+            return self.reject_unique(stream, unique, &stuck, "unique_cycle", why).await.map(drop);
+        };
+        let filter = format!("{} AND {wanted}", d.differs(&compare, "d", "s"));
+        let sql = d.update_from(&s.table, &s.rows, &[(d.quote(&column), value)], &on, &filter);
+        self.session.execute(&sql).await.map(drop)
+    }
+
+    /// The column of a unique key that can hold a placeholder, and the placeholder: NULL where allowed.
+    fn let_go(&self, stream: usize, unique: &UniqueKey) -> Option<(String, String)> {
+        let s = &self.streams[stream];
+        let free = |c: &&Column| unique.columns.contains(&c.name) && s.write.compare.contains(&c.name) && !s.write.key.contains(&c.name);
+        let candidates: Vec<&Column> = s.columns.iter().filter(free).collect();
+        if let Some(c) = candidates.iter().find(|c| c.nullable && !unique.nulls_equal) {
+            return Some((c.name.clone(), "NULL".to_owned()));
+        }
+        let key = refs(&s.key);
+        candidates.iter().find_map(|c| self.dialect().placeholder(c, &key).map(|p| (c.name.clone(), p)))
+    }
+}
