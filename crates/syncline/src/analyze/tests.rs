@@ -106,7 +106,7 @@ fn a_moving_mark_is_incremental_and_a_page_of_ids_is_full() {
     assert_eq!(extent("kind = 'x' AND updated_at > '2020-01-01'"), Extent::Full);
 }
 
-// req: FR-001, FR-010
+// req: FR-001
 #[test]
 fn the_three_shapes_of_id_mapping_are_recognised() {
     let report = fixtures();
