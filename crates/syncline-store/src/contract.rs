@@ -19,7 +19,9 @@ pub trait StateStore: Send + Sync {
     async fn begin(&self) -> Result<Box<dyn StateTx>>;
 }
 
-/// One transaction: everything in it becomes durable together at `commit`, or not at all.
+/// One transaction: everything in it becomes durable together at `commit`, or not at all; dropping it rolls back. Transactions of one
+/// process queue behind each other, so a task that holds one must not begin a second. A step that fails leaves no trace, and the
+/// transaction goes on.
 #[async_trait]
 pub trait StateTx:
     RunTable + PositionTable + ParkedTable + BaseTable + SegmentTable + IdTable + ConflictTable + VerifyTable + AuditTable + LockTable + Send
@@ -31,17 +33,17 @@ pub trait StateTx:
 /// Runs and the books of their streams.
 #[async_trait]
 pub trait RunTable {
-    /// Records a run at its start, status `running`.
+    /// Records a run at its start, status `running`, and numbers it: one more than the last, never a number that was given before.
     async fn start_run(&mut self, run: &RunRow) -> Result<()>;
     /// Records what a run is about to commit at the destination, before it does (R24).
     async fn save_intent(&mut self, run: &str, intent: &RunIntent) -> Result<()>;
     /// Records the books of one stream of a run; the last word wins.
     async fn save_stream(&mut self, run: &str, stream: &StreamRow) -> Result<()>;
-    /// Ends a run. Illegal unless it is `running`.
+    /// Ends a run and drops its intent, which is settled by that. `run_not_running` unless it is `running`, `run_unknown` without one.
     async fn finish_run(&mut self, run: &str, finish: &RunFinish) -> Result<()>;
     /// Marks a run as undone by another run.
     async fn mark_undone(&mut self, run: &str, by: &str) -> Result<()>;
-    /// One run with its streams; `run` may be a unique prefix of the id.
+    /// One run with its streams; `run` is its id, its number, or a unique prefix of the id (`id_ambiguous` when it is not).
     async fn load_run(&mut self, run: &str) -> Result<Option<RunRow>>;
     /// Runs, newest first.
     async fn list_runs(&mut self, filter: &RunFilter, page: &Page) -> Result<Vec<RunRow>>;
@@ -49,8 +51,9 @@ pub trait RunTable {
     async fn save_deletions(&mut self, rows: &[DeletionRow]) -> Result<()>;
     /// The deletions of a run.
     async fn list_deletions(&mut self, run: &str, page: &Page) -> Result<Vec<DeletionRow>>;
-    /// Removes finished runs (with their conflicts, deletions, verify reports) started before `before` (µs) beyond the newest `keep`
-    /// per sync; returns how many. Parked rows and runs they came from stay.
+    /// Removes finished runs (with their streams, conflicts, deletions) and verify reports started before `before` (µs) beyond the newest
+    /// `keep` of each per sync, and closed parked rows last touched before it; returns how many runs. Open parked rows and the runs they
+    /// came from stay.
     async fn prune_runs(&mut self, before: i64, keep: u32) -> Result<u64>;
 }
 
@@ -59,7 +62,7 @@ pub trait RunTable {
 pub trait PositionTable {
     /// The position of a stream. A row with a wrong checksum or a newer format is an error, never "none" (G13).
     async fn load_position(&mut self, sync: &str, scope: &str, stream: &str) -> Result<Option<PositionRow>>;
-    /// Saves it.
+    /// Saves it. `collection_key_doubled` when another stream of the sync and scope has its `collection_key`.
     async fn save_position(&mut self, row: &PositionRow) -> Result<()>;
     /// All positions of a sync.
     async fn list_positions(&mut self, sync: &str) -> Result<Vec<PositionRow>>;
@@ -78,7 +81,7 @@ pub trait PositionTable {
 /// Parked rows.
 #[async_trait]
 pub trait ParkedTable {
-    /// Parks a row, or refreshes the open entry of the same (sync, scope, stream, key).
+    /// Parks a row, or refreshes the open entry of the same (sync, scope, stream, key): everything but `first_at`; one attempt more.
     async fn park(&mut self, row: &ParkedRow) -> Result<()>;
     /// Closes the open entry of a key with an outcome (`applied`, `gone`, `discarded`). No-op when there is none.
     async fn close_parked(&mut self, sync: &str, scope: &str, stream: &str, key_json: &str, outcome: &str, at: i64) -> Result<bool>;
@@ -117,7 +120,8 @@ pub trait SegmentTable {
 pub trait IdTable {
     /// New ids of these legacy keys (canonical bytes), in order.
     async fn load_ids(&mut self, sync: &str, stream: &str, legacy: &[Vec<u8>]) -> Result<Vec<Option<IdRow>>>;
-    /// Adds mappings. An existing legacy key with another new id is `mapping_doubled`, never overwritten (D24).
+    /// Adds mappings. An existing legacy key with another new id, or an existing new id with another legacy key, is `mapping_doubled`,
+    /// never overwritten (D24).
     async fn add_ids(&mut self, sync: &str, stream: &str, rows: &[IdRow]) -> Result<()>;
     /// The legacy key of a new id.
     async fn reverse_id(&mut self, sync: &str, stream: &str, new_json: &str) -> Result<Option<IdRow>>;
@@ -141,7 +145,7 @@ pub trait ConflictTable {
 pub trait VerifyTable {
     /// Saves a report.
     async fn save_verify(&mut self, row: &VerifyRow) -> Result<()>;
-    /// One report; `id` may be a unique prefix.
+    /// One report; `id` is its id, its number, or a unique prefix of the id (`id_ambiguous` when it is not).
     async fn load_verify(&mut self, id: &str) -> Result<Option<VerifyRow>>;
     /// Reports of a sync, newest first.
     async fn list_verify(&mut self, sync: Option<&str>, page: &Page) -> Result<Vec<VerifyRow>>;
@@ -159,7 +163,8 @@ pub trait AuditTable {
 /// Run locks with leases (U18, X3).
 #[async_trait]
 pub trait LockTable {
-    /// Takes the lock when it is free or its lease has run out, atomically; gives the fencing token, which only grows.
+    /// Takes the lock when it is free or its lease has run out, atomically; gives the fencing token, which only
+    /// grows, over unlocking too. A holder that asks again is refused like anybody else.
     async fn try_lock(&mut self, request: &LockRequest) -> Result<std::result::Result<u64, LockHolder>>;
     /// Extends the lease; false when the lock was lost.
     async fn renew_lock(&mut self, name: &str, token: u64, until: i64) -> Result<bool>;

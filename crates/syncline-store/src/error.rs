@@ -6,7 +6,7 @@ pub enum StoreError {
     /// The store cannot be opened or written now (missing directory, disk full, locked).
     #[error("state store: {message}")]
     Unavailable {
-        /// Stable code: `state_unavailable`, `disk_full`, `database_busy`.
+        /// Stable code: `state_unavailable`, `disk_full`, `database_busy`, `read_only`.
         code: &'static str,
         /// Operation and thing.
         message: String,
@@ -30,7 +30,7 @@ pub enum StoreError {
     /// Two rows contradict each other (an id mapped twice, an illegal state change).
     #[error("state store: {message}")]
     Conflict {
-        /// Stable code: `mapping_doubled`, `run_not_running`, …
+        /// Stable code: `mapping_doubled`, `run_not_running`, `run_unknown`, `id_ambiguous`, `collection_key_doubled`, `state_conflict`.
         code: &'static str,
         /// Operation and thing.
         message: String,
