@@ -6,5 +6,6 @@
 pub mod engine;
 pub mod report;
 pub mod spec;
+pub mod transform;
 
 pub use engine::{Clock, Engine, EngineError, IdSource, Interrupt, Registry, Result, RunOptions, RunReport};
