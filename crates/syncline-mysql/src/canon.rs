@@ -1,0 +1,107 @@
+//! The canonical text of a column in SQL: `docs/specs/digest.md`.
+
+use syncline_connector::{DigestColumn, Error, ErrorKind, Result};
+use syncline_model::{Canon, Column, LogicalType, Table};
+
+use crate::flavour::Flavour;
+use crate::quote;
+
+/// Day number of 1970-01-01 in `TO_DAYS`.
+const EPOCH_DAYS: u32 = 719_528;
+
+/// A field: `~` for NULL, else the length in bytes, a colon, the text. NULL only when the text could not be made (R4).
+pub(crate) fn field(table: &Table, column: &DigestColumn, flavour: &Flavour) -> Result<String> {
+    let c = table.column(&column.name).ok_or_else(|| {
+        let message = format!("digest `{}`: there is no column `{}`", table.name, column.name);
+        Error::new(ErrorKind::Invalid, "column_missing", message).hint("run discover again")
+    })?;
+    let q = quote::name(&c.name);
+    let text = text(c, column.canon, flavour).ok_or_else(|| {
+        let message = format!("digest `{}`: column `{}` has no form in SQL", table.name, column.name);
+        Error::new(ErrorKind::Invalid, "digest_unsupported", message)
+    })?;
+    // Bytes and JSON of any length are always hashed, whatever was asked.
+    Ok(match (column.hashed || matches!(column.canon, Canon::Bytes | Canon::JsonText), c.nullable) {
+        (true, true) => format!("IF({q} IS NULL, '~', CONCAT('32:', MD5({text})))"),
+        (true, false) => format!("CONCAT('32:', MD5({text}))"),
+        (false, true) => format!("IF({q} IS NULL, '~', CONCAT(LENGTH({text}), ':', {text}))"),
+        (false, false) => format!("CONCAT(LENGTH({text}), ':', {text})"),
+    })
+}
+
+/// The row text: all fields after each other.
+pub(crate) fn row(table: &Table, columns: &[DigestColumn], flavour: &Flavour) -> Result<String> {
+    let fields = columns.iter().map(|c| field(table, c, flavour)).collect::<Result<Vec<_>>>()?;
+    Ok(format!("CONCAT({})", fields.join(", ")))
+}
+
+/// Canonical text of a column; `None` where the form has no SQL.
+fn text(c: &Column, canon: Canon, flavour: &Flavour) -> Option<String> {
+    let q = quote::name(&c.name);
+    match canon {
+        Canon::Number => number(c, &q),
+        Canon::Float => matches!(c.logical, LogicalType::Float { .. }).then(|| format!("CAST({q} * 1e0 AS CHAR)")),
+        Canon::Text => plain_text(c, &q, flavour),
+        Canon::TextPadded => plain_text(c, &q, flavour).map(|t| format!("TRIM(TRAILING ' ' FROM {t})")),
+        Canon::Bytes => matches!(c.logical, LogicalType::Bytes { .. } | LogicalType::Geometry).then_some(q),
+        Canon::Uuid => uuid(c, &q),
+        Canon::Date => matches!(c.logical, LogicalType::Date).then(|| {
+            let exists = format!("{q} >= '0001-01-01' AND FROM_DAYS(TO_DAYS({q})) = {q}");
+            format!("CASE WHEN {exists} THEN CAST(TO_DAYS({q}) - {EPOCH_DAYS} AS CHAR) ELSE CONCAT('!', CAST({q} AS CHAR)) END")
+        }),
+        Canon::Timestamp => matches!(c.logical, LogicalType::Timestamp { .. }).then(|| instant(&q)),
+        Canon::TimestampTz => matches!(c.logical, LogicalType::TimestampTz { .. }).then(|| instant(&q)),
+        Canon::Span => matches!(c.logical, LogicalType::TimeSpan { .. }).then(|| {
+            let seconds = format!("(HOUR({q}) * 3600 + MINUTE({q}) * 60 + SECOND({q}))");
+            format!("CAST(({seconds} * 1000000 + MICROSECOND({q})) * IF({q} < 0, -1, 1) AS CHAR)")
+        }),
+        Canon::JsonText => match c.logical {
+            LogicalType::Json { .. } => Some(flavour.json_text(&q)),
+            LogicalType::Text { .. } => Some(format!("CONVERT({q} USING utf8mb4)")),
+            _ => None,
+        },
+        Canon::DecimalScaled | Canon::JsonValue | Canon::Own => None,
+    }
+}
+
+fn number(c: &Column, q: &str) -> Option<String> {
+    match &c.logical {
+        LogicalType::Decimal { limits: Some((_, scale)) } if *scale > 0 => {
+            Some(format!("TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM CAST({q} AS CHAR)))"))
+        }
+        // ZEROFILL shows leading zeros as text; adding nothing makes it a plain number again.
+        LogicalType::Bool | LogicalType::Int { .. } | LogicalType::Decimal { .. } => Some(format!("CAST({q} + 0 AS CHAR)")),
+        LogicalType::Year => Some(format!("CAST({q} + 0 AS CHAR)")),
+        LogicalType::Float { .. } => Some(format!("IF({q} = 0, '0', CAST({q} * 1e0 AS CHAR))")),
+        _ => None,
+    }
+}
+
+fn plain_text(c: &Column, q: &str, flavour: &Flavour) -> Option<String> {
+    match &c.logical {
+        LogicalType::Text { .. } | LogicalType::Enum { .. } | LogicalType::Set { .. } => Some(format!("CONVERT({q} USING utf8mb4)")),
+        LogicalType::Bit { len, .. } => Some(format!("LPAD(BIN({q} + 0), {}, '0')", len.unwrap_or(64))),
+        LogicalType::Json { .. } => Some(flavour.json_text(q)),
+        LogicalType::Other { .. } => Some(format!("CAST({q} AS CHAR)")),
+        _ => None,
+    }
+}
+
+/// Text that is no UUID is tagged, so that it equals only itself.
+fn uuid(c: &Column, q: &str) -> Option<String> {
+    match &c.logical {
+        LogicalType::Uuid => Some(format!("LOWER(REPLACE(CAST({q} AS CHAR), '-', ''))")),
+        LogicalType::Text { .. } => {
+            let t = format!("CONVERT({q} USING utf8mb4)");
+            let shape = "^([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32})$";
+            Some(format!("IF({t} REGEXP '{shape}', LOWER(REPLACE({t}, '-', '')), CONCAT('!', {t}))"))
+        }
+        LogicalType::Bytes { .. } => Some(format!("LOWER(HEX({q}))")),
+        _ => None,
+    }
+}
+
+fn instant(q: &str) -> String {
+    let exists = format!("{q} >= '0001-01-01' AND FROM_DAYS(TO_DAYS({q})) = DATE({q})");
+    format!("CASE WHEN {exists} THEN CAST(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {q}) AS CHAR) ELSE CONCAT('!', CAST({q} AS CHAR)) END")
+}

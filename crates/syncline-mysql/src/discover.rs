@@ -1,0 +1,115 @@
+//! The catalogue: all tables of a database in a handful of set queries against `information_schema`.
+
+mod columns;
+mod keys;
+
+use std::collections::BTreeMap;
+
+use mysql_async::Conn;
+use syncline_connector::Result;
+use syncline_model::schema::{Check, TableKind};
+use syncline_model::{Catalog, Table, TableName};
+
+use crate::connect::{Site, texts};
+use crate::quote;
+
+/// Bookkeeping of ours, never shown as the user's tables.
+const OWN_TABLES: [&str; 2] = ["syncline_marker", "syncline_before"];
+
+/// One row of a catalogue query: text cells.
+type Cells = Vec<Option<String>>;
+
+/// Tables under construction, by schema and name.
+type Tables = BTreeMap<(String, String), Table>;
+
+/// Reads the catalogue; `own` also shows our bookkeeping tables.
+pub(crate) async fn catalog(conn: &mut Conn, site: &Site, own: bool) -> Result<Catalog> {
+    let scope = match &site.database {
+        Some(db) => format!("table_schema = {}", quote::text(db)),
+        None => "table_schema NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')".to_owned(),
+    };
+    let mut tables = tables(conn, &scope, own).await?;
+    let json = json_checks(conn, site, &scope, &mut tables).await?;
+    columns::read(conn, site, &scope, &json, &mut tables).await?;
+    keys::indexes(conn, site, &scope, &mut tables).await?;
+    keys::foreign_keys(conn, &scope, &mut tables).await?;
+    triggers(conn, &scope, &mut tables).await?;
+    Ok(Catalog { tables: tables.into_values().collect() })
+}
+
+async fn tables(conn: &mut Conn, scope: &str, own: bool) -> Result<Tables> {
+    let sql = format!(
+        "SELECT table_schema, table_name, table_type, engine, table_rows, create_options, table_comment FROM information_schema.tables \
+         WHERE {scope} AND table_type IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED')"
+    );
+    let mut out = Tables::new();
+    for row in texts(conn, &sql, "discover tables").await? {
+        let [schema, name, kind, engine, rows, options, comment] = take(row);
+        if !own && OWN_TABLES.contains(&name.as_str()) {
+            continue;
+        }
+        let view = kind == "VIEW";
+        let kind = match (view, options.contains("partitioned")) {
+            (true, _) => TableKind::View,
+            (false, true) => TableKind::Partitioned,
+            (false, false) => TableKind::Table,
+        };
+        let table = Table {
+            name: TableName::within(&schema, &name),
+            kind,
+            columns: Vec::new(),
+            primary_key: Vec::new(),
+            uniques: Vec::new(),
+            foreign_keys: Vec::new(),
+            checks: Vec::new(),
+            indexes: Vec::new(),
+            insert_triggers: false,
+            change_triggers: false,
+            rows_estimate: rows.parse().ok(),
+            non_transactional: !view && !transactional(&engine),
+            incarnation: None,
+            comment: Some(comment).filter(|c| !view && !c.is_empty()),
+        };
+        out.insert((schema, name), table);
+    }
+    Ok(out)
+}
+
+/// The engines whose writes roll back. Aria only promises crash safety per statement.
+fn transactional(engine: &str) -> bool {
+    ["innodb", "rocksdb", "tokudb", "ndbcluster", "ndb"].contains(&engine.to_ascii_lowercase().as_str())
+}
+
+/// CHECK constraints; answers the columns that MariaDB's JSON check makes JSON.
+async fn json_checks(conn: &mut Conn, site: &Site, scope: &str, tables: &mut Tables) -> Result<Vec<(String, String, String)>> {
+    let mut json = Vec::new();
+    for row in texts(conn, &site.flavour.checks_query(scope), "discover checks").await? {
+        let [schema, table, name, clause] = take(row);
+        if clause.eq_ignore_ascii_case(&format!("json_valid({})", quote::name(&name))) {
+            json.push((schema, table, name));
+        } else if let Some(t) = tables.get_mut(&(schema, table)) {
+            t.checks.push(Check { name, expression: site.flavour.check_clause(&clause) });
+        }
+    }
+    Ok(json)
+}
+
+async fn triggers(conn: &mut Conn, scope: &str, tables: &mut Tables) -> Result<()> {
+    let scope = scope.replace("table_schema", "event_object_schema");
+    let sql = format!("SELECT event_object_schema, event_object_table, event_manipulation FROM information_schema.triggers WHERE {scope}");
+    for row in texts(conn, &sql, "discover triggers").await? {
+        let [schema, table, event] = take(row);
+        if let Some(t) = tables.get_mut(&(schema, table)) {
+            let insert = event == "INSERT";
+            t.insert_triggers |= insert;
+            t.change_triggers |= !insert;
+        }
+    }
+    Ok(())
+}
+
+/// The cells of a row as texts, NULL as the empty one.
+fn take<const N: usize>(row: Cells) -> [String; N] {
+    let mut cells = row.into_iter();
+    std::array::from_fn(|_| cells.next().flatten().unwrap_or_default())
+}
