@@ -1,0 +1,156 @@
+//! `syncline run`: make the destination the same as the source.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use syncline_engine::spec::{Mode, SyncSpec};
+use syncline_engine::{RunOptions, RunReport};
+
+use super::project::{Project, Touch};
+use super::{Context, Outcome, history, plan};
+use crate::render::failure::{Exit, Failure};
+use crate::render::{json as public_json, run};
+
+/// A mode on the command line.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum ModeName {
+    /// Every row
+    Full,
+    /// What changed since the last run
+    Incremental,
+    /// Compare both sides, move only the difference
+    Diff,
+}
+
+impl From<ModeName> for Mode {
+    fn from(name: ModeName) -> Self {
+        match name {
+            ModeName::Full => Self::Full,
+            ModeName::Incremental => Self::Incremental,
+            ModeName::Diff => Self::Diff,
+        }
+    }
+}
+
+/// Options of `run`.
+#[derive(Debug, Default, clap::Args)]
+pub struct Args {
+    /// The sync [default: the only one]
+    pub sync: Option<String>,
+    /// Instead of the configured mode
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub mode: Option<ModeName>,
+    /// Only this stream (may be repeated)
+    #[arg(long = "stream", value_name = "STREAM")]
+    pub streams: Vec<String>,
+    /// Only the record with this source key: `42`, or `7,de` for a key of two columns
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// Only this scope
+    #[arg(long, value_name = "SCOPE")]
+    pub scope: Option<String>,
+    /// Exactly the plan in FILE; refused when one of its rows changed since
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["mode", "streams", "key"])]
+    pub plan: Option<PathBuf>,
+    /// Also make the deletions that the guard would hold back, in this run only
+    #[arg(long)]
+    pub approve_deletes: bool,
+    /// Wait for another run of this sync instead of failing
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// Runs. The exit code is that of the worst scope.
+pub async fn execute(context: &Context, args: Args) -> Outcome {
+    let project = Project::open(context, Touch::Write)?;
+    let named = args.sync.clone();
+    let options = options(args)?;
+    let sync = project.sync(named.as_deref().or(options.plan.as_ref().map(|p| p.sync.as_str())))?;
+    check_key(&options)?;
+    let store = project.store(Touch::Write)?;
+    let detail = json!({
+        "mode": options.mode.map(Mode::as_str), "streams": options.streams, "scope": options.scope, "one_record": options.key.is_some(),
+        "plan": options.plan.is_some(), "approve_deletes": options.approve_deletes,
+    });
+    history::audit(&*store, context, "run", Some(&sync.name), &detail).await?;
+    let reports = {
+        let engine = project.engine(context, store.clone());
+        engine.run(sync, options).await.map_err(|e| Failure::from(e).at(place(sync)))?
+    };
+    history::prune(&*store, context, project.history).await;
+    Ok(show(context, &reports))
+}
+
+fn options(args: Args) -> Result<RunOptions, Failure> {
+    let plan = args.plan.as_deref().map(plan::read).transpose()?;
+    let scope = args.scope.or_else(|| plan.as_ref().map(|p| p.scope.clone()).filter(|s| !s.is_empty()));
+    Ok(RunOptions {
+        mode: args.mode.map(Into::into),
+        streams: args.streams,
+        key: args.key,
+        scope,
+        approve_deletes: args.approve_deletes,
+        wait: args.wait,
+        plan,
+        ..RunOptions::default()
+    })
+}
+
+/// A key means nothing without its table.
+fn check_key(options: &RunOptions) -> Result<(), Failure> {
+    if options.key.is_some() && options.streams.len() != 1 {
+        return Err(Failure::usage("stream_missing", "--key needs the stream it belongs to").hint("add one --stream STREAM"));
+    }
+    Ok(())
+}
+
+/// `where:` of an error about a sync.
+pub fn place(sync: &SyncSpec) -> String {
+    format!("sync {}", sync.name)
+}
+
+/// Shows the reports, logs each, and gives the exit code of the worst.
+pub fn show(context: &Context, reports: &[RunReport]) -> Exit {
+    for report in reports {
+        let (status, _) = run::status(report.status);
+        tracing::info!(run = report.id, sync = report.sync, scope = report.scope, status, written = report.books.written(), "run ended");
+    }
+    if context.out.json() {
+        context.out.document(&public_json::public(&reports));
+    } else {
+        for (i, report) in reports.iter().enumerate() {
+            if i > 0 {
+                context.out.line("");
+            }
+            run::print(&context.out, report);
+        }
+    }
+    worst(reports.iter().map(run::exit))
+}
+
+/// An interruption outranks a failure, a failure outranks what is partial.
+fn worst(exits: impl Iterator<Item = Exit>) -> Exit {
+    exits
+        .max_by_key(|e| match e {
+            Exit::Good => 0,
+            Exit::Differences => 1,
+            Exit::Partial => 2,
+            Exit::Usage => 3,
+            Exit::Failed => 4,
+            Exit::Interrupted => 5,
+        })
+        .unwrap_or(Exit::Good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_scope_decides_the_exit_code() {
+        assert_eq!(worst([Exit::Good, Exit::Partial].into_iter()), Exit::Partial);
+        assert_eq!(worst([Exit::Failed, Exit::Partial, Exit::Good].into_iter()), Exit::Failed);
+        assert_eq!(worst([Exit::Failed, Exit::Interrupted].into_iter()), Exit::Interrupted);
+        assert_eq!(worst(std::iter::empty()), Exit::Good);
+    }
+}

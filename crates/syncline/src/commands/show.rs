@@ -1,0 +1,59 @@
+//! `syncline show RUN`: one run in full, with the deletions it made or held back.
+
+use syncline_store::rows::{DeletionRow, Page};
+
+use super::project::{Project, Touch};
+use super::{Context, Outcome, select};
+use crate::render::failure::Exit;
+use crate::render::out::{Out, Tone};
+use crate::render::{json, run, text};
+
+/// Options of `show`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Number of the run, the beginning of its id, or `last`
+    pub run: String,
+    /// Deletions to list at most
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub limit: u32,
+}
+
+/// Shows one run.
+pub async fn execute(context: &Context, args: Args) -> Outcome {
+    let project = Project::open(context, Touch::Read)?;
+    let store = project.store(Touch::Read)?;
+    let mut tx = store.begin().await?;
+    let row = select::run(&mut *tx, &args.run).await?;
+    // One more than shown, to know whether there are more.
+    let deletions = tx.list_deletions(&row.id, &Page { offset: 0, limit: args.limit.saturating_add(1) }).await?;
+    if context.out.json() {
+        let mut document = json::public(&row);
+        document["deletions"] = json::public(&deletions.iter().take(args.limit as usize).collect::<Vec<_>>());
+        context.out.document(&document);
+        return Ok(Exit::Good);
+    }
+    run::print(&context.out, &row);
+    print_deletions(&context.out, &deletions, args.limit as usize, row.number);
+    Ok(Exit::Good)
+}
+
+fn print_deletions(out: &Out, deletions: &[DeletionRow], limit: usize, number: u64) {
+    if deletions.is_empty() {
+        return;
+    }
+    out.line(out.paint(Tone::Strong, "\nDeletions"));
+    for d in deletions.iter().take(limit) {
+        let (word, tone) = if d.done { ("deleted  ", Tone::Bad) } else { ("held back", Tone::Warn) };
+        let reason = d.reason.replace('_', " ");
+        out.line(format!(
+            "  {} {} {}  {}",
+            out.paint(tone, word),
+            text::harmless(&d.stream),
+            text::key(&d.key_json),
+            out.paint(Tone::Dim, &reason)
+        ));
+    }
+    if deletions.len() > limit {
+        out.line(out.paint(Tone::Dim, &format!("  … and more: syncline export {number} --format csv")));
+    }
+}
