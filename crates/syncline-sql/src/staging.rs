@@ -9,7 +9,7 @@ impl SqlRun {
     pub(crate) async fn make_row_table(&mut self, stream: usize) -> Result<()> {
         if self.streams[stream].write.path == WritePath::Load {
             self.open_transaction().await?;
-            return self.create_table(stream).await;
+            return self.create_tables().await;
         }
         if self.streams[stream].made.rows {
             return Ok(());
@@ -55,6 +55,15 @@ impl SqlRun {
         self.session.finish_load().await?;
         for sql in ddl {
             self.step("stage.create", &sql).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes every new table before the first row goes into one: where foreign keys are part of CREATE TABLE (SQLite), a
+    /// child takes no row while its parent table is missing.
+    async fn create_tables(&mut self) -> Result<()> {
+        for stream in 0..self.streams.len() {
+            self.create_table(stream).await?;
         }
         Ok(())
     }

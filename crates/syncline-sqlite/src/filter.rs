@@ -1,0 +1,164 @@
+//! Conditions as SQL with bound parameters. Values are never rendered into the text.
+
+use syncline_connector::{Error, ErrorKind, Piece, Predicate, Result};
+use syncline_model::{Column, RowBatch, Table, Value, ValueRef};
+
+use crate::bind::Param;
+use crate::encode::Slot;
+use crate::quote;
+
+/// A WHERE clause (with its keyword, or empty) and what it binds.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Where {
+    /// ` WHERE …` or nothing.
+    pub sql: String,
+    /// Parameters in order.
+    pub params: Vec<Param<'static>>,
+}
+
+/// The filter as one or more clauses: a long list of keys is cut so that no statement binds more than `parameters_max`.
+pub(crate) fn clauses(table: &Table, filter: &[Predicate], parameters_max: usize) -> Result<Vec<Where>> {
+    let mut fixed = Builder { table, terms: Vec::new(), params: Vec::new() };
+    let mut lists: Vec<(&[String], &RowBatch)> = Vec::new();
+    for predicate in filter {
+        match predicate {
+            Predicate::KeyIn { columns, keys } => lists.push((columns, keys)),
+            other => fixed.term(other)?,
+        }
+    }
+    let mut clauses = vec![fixed];
+    // Every further list multiplies the statements; there is one in practice.
+    let room = parameters_max.saturating_sub(clauses[0].params.len()) / lists.len().max(1);
+    for (columns, keys) in lists {
+        let per = (room / columns.len().max(1)).max(1);
+        let mut next = Vec::new();
+        for clause in &clauses {
+            for start in (0..keys.len()).step_by(per) {
+                let mut clause = clause.clone();
+                clause.key_in(columns, keys, start..keys.len().min(start + per))?;
+                next.push(clause);
+            }
+        }
+        clauses = next;
+    }
+    Ok(clauses.into_iter().map(Builder::finish).collect())
+}
+
+/// The filter as one clause; for callers whose answer is one number.
+pub(crate) fn column<'t>(table: &'t Table, name: &str) -> Result<&'t Column> {
+    table.column(name).ok_or_else(|| {
+        Error::new(ErrorKind::Invalid, "column_unknown", format!("table `{}` has no column `{name}`", table.name))
+            .hint("look at `syncline discover` for the columns there are")
+    })
+}
+
+#[derive(Clone)]
+struct Builder<'t> {
+    table: &'t Table,
+    terms: Vec<String>,
+    params: Vec<Param<'static>>,
+}
+
+impl Builder<'_> {
+    fn term(&mut self, predicate: &Predicate) -> Result<()> {
+        match predicate {
+            Predicate::Sql(pieces) => self.pieces(pieces),
+            Predicate::Equals(name, value) => {
+                let column = column(self.table, name)?.clone();
+                self.bind(&column, value.view())?;
+                self.terms.push(equals(&column, "?"));
+            }
+            Predicate::IsNull(name) => {
+                column(self.table, name)?;
+                self.terms.push(format!("{} IS NULL", quote::name(name)));
+            }
+            Predicate::AtLeast(name, value) => self.compare(name, ">=", value)?,
+            Predicate::Below(name, value) => self.compare(name, "<", value)?,
+            Predicate::KeyIn { .. } => return Err(Error::internal("a key list is cut before it gets here")),
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self, name: &str, operator: &str, value: &Value) -> Result<()> {
+        let column = column(self.table, name)?.clone();
+        self.bind(&column, value.view())?;
+        self.terms.push(format!("{} {operator} ?", quote::name(name)));
+        Ok(())
+    }
+
+    fn pieces(&mut self, pieces: &[Piece]) {
+        let mut sql = String::from("(");
+        for piece in pieces {
+            match piece {
+                Piece::Sql(text) => sql.push_str(text),
+                Piece::Bound(value) => {
+                    sql.push('?');
+                    self.params.push(loose(value));
+                }
+            }
+        }
+        // A comment at the end of the user's text must not swallow the parenthesis.
+        sql.push_str("\n)");
+        self.terms.push(sql);
+    }
+
+    fn key_in(&mut self, names: &[String], keys: &RowBatch, range: std::ops::Range<usize>) -> Result<()> {
+        let columns = names.iter().map(|n| column(self.table, n).cloned()).collect::<Result<Vec<_>>>()?;
+        let rows = range.len();
+        for i in range {
+            let row = keys.row(i);
+            for (c, column) in columns.iter().enumerate() {
+                self.bind(column, row.get(c))?;
+            }
+        }
+        let marks = |n: usize| vec!["?"; n].join(", ");
+        if let [one] = columns.as_slice() {
+            self.terms.push(format!("{} IN ({})", quote::name(&one.name), marks(rows)));
+            if let Some(strict) = strictly(one) {
+                // The list is bound once more: the first term finds the rows by index, the second tells `Abc` from `abc`.
+                let again = self.params[self.params.len() - rows..].to_vec();
+                self.params.extend(again);
+                self.terms.push(format!("{strict} IN ({})", marks(rows)));
+            }
+            return Ok(());
+        }
+        let tuple = format!("({})", marks(columns.len()));
+        let values = vec![tuple.as_str(); rows].join(", ");
+        self.terms.push(format!("({}) IN (VALUES {values})", quote::names(names)));
+        Ok(())
+    }
+
+    fn bind(&mut self, column: &Column, value: ValueRef<'_>) -> Result<()> {
+        // A value that the column cannot hold equals nothing in it; bound as it is it finds nothing.
+        let param = Slot::of(column).encode(value).unwrap_or_else(|_| loose(&value.to_owned()));
+        self.params.push(param.into_owned());
+        Ok(())
+    }
+
+    fn finish(self) -> Where {
+        let sql = if self.terms.is_empty() { String::new() } else { format!(" WHERE {}", self.terms.join(" AND ")) };
+        Where { sql, params: self.params }
+    }
+}
+
+fn equals(column: &Column, value: &str) -> String {
+    let name = quote::name(&column.name);
+    if column.loose_collation.is_some() { format!("{name} = {value} COLLATE BINARY") } else { format!("{name} = {value}") }
+}
+
+fn strictly(column: &Column) -> Option<String> {
+    column.loose_collation.as_ref().map(|_| format!("{} COLLATE BINARY", quote::name(&column.name)))
+}
+
+/// A value without a column to fit: the storage class nearest to it.
+fn loose(value: &Value) -> Param<'static> {
+    match value {
+        Value::Null | Value::Large(_) => Param::Null,
+        Value::Bool(b) => Param::Integer(i64::from(*b)),
+        Value::I64(n) => Param::Integer(*n),
+        Value::U64(n) => i64::try_from(*n).map_or_else(|_| Param::text(n.to_string()), Param::Integer),
+        Value::F64(x) => Param::Real(*x),
+        Value::Bytes(b) => Param::Blob(b.clone().into()),
+        other => Param::text(other.to_string()),
+    }
+}

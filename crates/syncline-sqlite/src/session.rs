@@ -1,0 +1,194 @@
+//! One writing connection, as the staged apply wants it.
+//!
+//! Staging goes to the temp database of the connection, in transactions of its own: the file itself is locked only from
+//! `begin` (BEGIN IMMEDIATE) to the commit, so the source is never read while the lock is held (R18).
+
+use async_trait::async_trait;
+use rusqlite::{Connection, ErrorCode, params_from_iter};
+use syncline_connector::write::CommitFate;
+use syncline_connector::{Error, ErrorKind, Marker, RawChunk, Reject, Result};
+use syncline_model::{Column, RowBatch, RowRef};
+use syncline_sql::{Dialect, LoadTarget, SqlSession};
+
+use crate::bind::Param;
+use crate::decode::decode;
+use crate::dialect::SqliteDialect;
+use crate::encode::Slot;
+use crate::error::failed;
+use crate::native::Kind;
+use crate::quote;
+use crate::thread::Thread;
+
+/// A writing session.
+pub struct SqliteSession {
+    /// `None` once severed.
+    thread: Option<Thread>,
+}
+
+impl SqliteSession {
+    /// A session over a writing connection.
+    pub(crate) fn new(thread: Thread) -> Self {
+        Self { thread: Some(thread) }
+    }
+
+    async fn call<T: Send + 'static>(&self, job: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static) -> Result<T> {
+        match &self.thread {
+            Some(thread) => thread.call(job).await,
+            None => Err(Error::new(ErrorKind::Unavailable, "connection_lost", "the connection is gone")),
+        }
+    }
+
+    async fn batch(&self, sql: &'static str, operation: &'static str) -> Result<()> {
+        self.call(move |conn| conn.execute_batch(sql).map_err(|e| failed(operation, e))).await
+    }
+}
+
+#[async_trait]
+impl SqlSession for SqliteSession {
+    fn dialect(&self) -> &dyn Dialect {
+        &SqliteDialect
+    }
+
+    async fn execute(&mut self, sql: &str) -> Result<u64> {
+        let sql = sql.to_owned();
+        self.call(move |conn| execute(conn, &sql).map_err(|e| failed("run a statement", e))).await
+    }
+
+    async fn query(&mut self, sql: &str, columns: &[Column]) -> Result<RowBatch> {
+        let (sql, kinds) = (sql.to_owned(), columns.iter().map(Kind::of).collect::<Vec<_>>());
+        self.call(move |conn| query(conn, &sql, &kinds).map_err(|e| failed("run a query", e))).await
+    }
+
+    async fn load(&mut self, target: &LoadTarget, rows: &RowBatch) -> Result<Vec<Reject>> {
+        let (target, rows) = (target.clone(), rows.clone());
+        self.call(move |conn| load(conn, &target, &rows)).await
+    }
+
+    async fn load_raw(&mut self, _target: &LoadTarget, _chunk: RawChunk) -> Result<()> {
+        Err(Error::new(ErrorKind::Invalid, "raw_unsupported", "sqlite has no bulk format of its own"))
+    }
+
+    async fn finish_load(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn begin(&mut self) -> Result<()> {
+        self.batch("BEGIN IMMEDIATE", "open the transaction").await
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        self.call(|conn| {
+            if conn.is_autocommit() {
+                return Err(Error::new(ErrorKind::Conflict, "transaction_aborted", "commit: the transaction was rolled back before"));
+            }
+            conn.execute_batch("COMMIT").map_err(|e| {
+                // COMMIT that fails leaves the transaction open; nothing of it may stay.
+                let _ = conn.execute_batch("ROLLBACK");
+                failed("commit", e)
+            })
+        })
+        .await
+    }
+
+    async fn rollback(&mut self) -> Result<()> {
+        if self.thread.is_none() {
+            return Ok(());
+        }
+        self.call(|conn| if conn.is_autocommit() { Ok(()) } else { conn.execute_batch("ROLLBACK").map_err(|e| failed("roll back", e)) })
+            .await
+    }
+
+    async fn token(&mut self) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    async fn fate(&mut self, _marker: &Marker, _token: Option<&str>) -> Result<CommitFate> {
+        Ok(CommitFate::Unknown)
+    }
+
+    async fn sever(&mut self) {
+        // The thread closes its connection; what was open rolls back.
+        self.thread = None;
+    }
+}
+
+/// Rows matched by the last INSERT, UPDATE or DELETE; 0 for statements of other kinds.
+fn execute(conn: &Connection, sql: &str) -> rusqlite::Result<u64> {
+    let before = conn.total_changes();
+    let mut statement = conn.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    drop(rows);
+    // `changes` keeps its old number over statements that change nothing.
+    Ok(if conn.total_changes() == before { 0 } else { conn.changes() })
+}
+
+fn query(conn: &Connection, sql: &str, kinds: &[Kind]) -> rusqlite::Result<RowBatch> {
+    let mut batch = RowBatch::new(kinds.len());
+    let mut scratch = String::new();
+    let mut statement = conn.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        for (i, kind) in kinds.iter().enumerate() {
+            batch.push(decode(row.get_ref(i)?, kind, &mut scratch));
+        }
+    }
+    Ok(batch)
+}
+
+fn load(conn: &Connection, target: &LoadTarget, rows: &RowBatch) -> Result<Vec<Reject>> {
+    let operation = format!("load into {}", target.table);
+    let own_transaction = conn.is_autocommit();
+    if own_transaction {
+        // Deferred: touches only the temp database, takes no lock on the file.
+        conn.execute_batch("BEGIN").map_err(|e| failed(&operation, e))?;
+    }
+    let loaded = insert_all(conn, target, rows, &operation);
+    if own_transaction {
+        let end = if loaded.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        conn.execute_batch(end).map_err(|e| failed(&operation, e))?;
+    }
+    loaded
+}
+
+fn insert_all(conn: &Connection, target: &LoadTarget, rows: &RowBatch, operation: &str) -> Result<Vec<Reject>> {
+    let names: Vec<&str> = target.columns.iter().map(|c| c.name.as_str()).collect();
+    let marks = vec!["?"; names.len()].join(", ");
+    let sql = format!("INSERT INTO {} ({}) VALUES ({marks})", target.table, quote::names(&names));
+    let mut statement = conn.prepare_cached(&sql).map_err(|e| failed(operation, e))?;
+    let slots: Vec<Slot> = target.columns.iter().map(Slot::of).collect();
+    let mut rejects = Vec::new();
+    for row in rows.rows() {
+        let params = match encode_row(row, target, &slots) {
+            Ok(params) => params,
+            Err(reject) => {
+                rejects.push(reject);
+                continue;
+            }
+        };
+        match statement.execute(params_from_iter(&params)) {
+            Ok(_) => {}
+            // Rows of a table of our own making stand on their own: the one at fault is set aside, the others stay.
+            Err(e) if target.fresh && e.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                let e = failed(operation, e);
+                rejects.push(Reject { row: row.to_values(), column: None, code: e.code, detail: e.message });
+            }
+            Err(e) => return Err(failed(operation, e)),
+        }
+    }
+    Ok(rejects)
+}
+
+fn encode_row<'r>(row: RowRef<'r>, target: &LoadTarget, slots: &[Slot]) -> std::result::Result<Vec<Param<'r>>, Reject> {
+    let mut params = Vec::with_capacity(slots.len());
+    for ((cell, slot), column) in row.cells().zip(slots).zip(&target.columns) {
+        match slot.encode(cell) {
+            Ok(param) => params.push(param),
+            Err(refusal) => {
+                let column = Some(column.name.clone());
+                return Err(Reject { row: row.to_values(), column, code: refusal.code, detail: refusal.detail });
+            }
+        }
+    }
+    Ok(params)
+}

@@ -1,0 +1,5 @@
+//! The SQLite connector on real files.
+
+mod support;
+
+mod copy;
