@@ -14,6 +14,7 @@
 //! panic that says what to install, never a skipped test.
 
 mod account;
+pub mod conformance;
 mod database;
 mod mariadb;
 mod pgbouncer;
