@@ -284,6 +284,20 @@ impl IdMap {
         self.entries.back.get(self.entries.new.canonical(id.view()).as_slice()).map(|legacy| cell(legacy))
     }
 
+    /// Takes a mapping found later: where not all are loaded at the start, those that a batch asks for.
+    ///
+    /// # Errors
+    /// `Doubled`, `Unusable` or `Full`. Circles are found only among the mappings that were there at the start.
+    pub fn learn(&mut self, legacy: ValueRef<'_>, new: ValueRef<'_>) -> Result<(), IdMapError> {
+        self.entries.add(legacy, new)?;
+        let (doubled, unusable) = (std::mem::take(&mut self.entries.doubled), std::mem::take(&mut self.entries.unusable));
+        match (unusable.total, doubled.total) {
+            (0, 0) => Ok(()),
+            (0, _) => Err(IdMapError::Doubled(doubled)),
+            _ => Err(IdMapError::Unusable(unusable)),
+        }
+    }
+
     /// The new id of a record that is being written; minted when it has none.
     ///
     /// # Errors
@@ -292,6 +306,7 @@ impl IdMap {
         let id = self.entries.legacy.take(legacy).ok_or(NoId::NotAnId)?;
         let key = self.entries.legacy.canonical(id.view());
         if let Some(m) = self.promised.remove(&key) {
+            self.entries.bytes -= key.len() + OVERHEAD_BYTES;
             self.minted.push(m);
         } else if !self.entries.forward.contains_key(key.as_slice()) {
             let m = self.make(&id)?;
@@ -310,6 +325,7 @@ impl IdMap {
         let key = self.entries.legacy.canonical(id.view());
         if !self.entries.forward.contains_key(key.as_slice()) {
             let m = self.make(&id)?;
+            self.entries.bytes += key.len() + OVERHEAD_BYTES;
             self.promised.insert(key.clone(), m);
         }
         Ok(cell(&self.entries.forward[key.as_slice()]))

@@ -89,6 +89,20 @@ fn circles_stop_with_their_ids_and_chains_and_kept_ids_do_not() {
 }
 
 // req: FR-010
+// case: D24
+#[test]
+fn a_mapping_learned_later_is_judged_like_the_first_ones() {
+    let mut m = map(&[(1, 1)], true).unwrap();
+    m.learn(ValueRef::I64(2), id(2)).unwrap();
+    assert_eq!(m.own(ValueRef::I64(2)), Ok(id(2)));
+    assert_eq!(m.learn(ValueRef::I64(2), id(3)).map_err(|e| e.code()), Err("id_mapping_doubled"));
+    assert_eq!(m.learn(ValueRef::I64(3), ValueRef::Null).map_err(|e| e.code()), Err("id_mapping_unusable"));
+    m.own(ValueRef::I64(4)).unwrap();
+    let late = m.learn(ValueRef::I64(4), id(4)).unwrap_err();
+    assert_eq!(late.code(), "id_mapping_doubled", "a mapping that turns up after its record was given another id is no secret");
+}
+
+// req: FR-010
 #[test]
 fn memory_for_mappings_is_bounded() {
     let mut b = IdMapBuilder::new(int(), uuid(), 1_000);

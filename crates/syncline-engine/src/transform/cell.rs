@@ -104,7 +104,9 @@ pub(super) fn from_template(v: &Cell) -> Result<Value, Fault> {
             Some(exact) => Ok(exact.0.clone()),
             None => Err(Fault::new("expression_failed", "the expression gives no value")),
         },
-        ValueKind::Undefined => Err(Fault::new("expression_failed", "the expression asks for something that is not there")),
+        ValueKind::Undefined => {
+            Err(Fault::new("expression_failed", "the expression asks for something that is not there; an `if` needs its `else`"))
+        }
         ValueKind::Seq | ValueKind::Iterable | ValueKind::Map => {
             Err(Fault::new("not_a_value", "the expression gives a list; use `| join`, `| first` or `| tojson`"))
         }

@@ -131,7 +131,7 @@ impl TransformError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::UnknownColumn { .. } => "a bare word names a source column; write `{ value: … }` for a constant",
-            Self::UnknownName { .. } => "the filters, functions and tests are listed in docs/configuration.md",
+            Self::UnknownName { .. } => "the configuration reference lists the filters, functions and tests",
             Self::Inexact { .. } => "convert it first: `| int` and `| float` give numbers, `| string` gives text",
             Self::BadExpression { .. } => "expressions are jinja's, without statements and methods",
         }

@@ -197,13 +197,13 @@ impl Compiled {
     /// Its value for one row.
     pub fn value(&self, context: &minijinja::Value) -> Result<Value, Fault> {
         if let [Part::Expression(e)] = self.parts.as_slice() {
-            return cell::from_template(&e.eval(context.clone())?);
+            return cell::from_template(&evaluate(e, context)?);
         }
         let mut text = String::new();
         for part in &self.parts {
             match part {
                 Part::Literal(s) => text.push_str(s),
-                Part::Expression(e) => match cell::text_of(&e.eval(context.clone())?)? {
+                Part::Expression(e) => match cell::text_of(&evaluate(e, context)?)? {
                     Some(s) => text.push_str(&s),
                     None => return Ok(Value::Null),
                 },
@@ -211,6 +211,17 @@ impl Compiled {
         }
         Ok(Value::Text(text))
     }
+}
+
+/// Arithmetic with NULL gives NULL. minijinja has no hook for it, so its complaint about the operand is taken for the answer.
+fn evaluate(e: &Expression<'_, '_>, context: &minijinja::Value) -> Result<minijinja::Value, minijinja::Error> {
+    e.eval(context.clone()).or_else(|e| {
+        let operands = e.detail().and_then(|d| d.strip_prefix("tried to use ")).and_then(|d| d.split_once(" on unsupported types "));
+        match operands {
+            Some((_, types)) if types.split(" and ").any(|t| t == "none") => Ok(minijinja::Value::from(())),
+            _ => Err(e),
+        }
+    })
 }
 
 /// Which columns expressions see. Only these are decoded.

@@ -9,9 +9,11 @@
 //!
 //! Source columns that are only copied are never decoded. Expressions are minijinja's, with filters of our own
 //! ([`filters`]), without statements, methods and lossy arithmetic: what has no exact meaning is refused when the
-//! transform is compiled, or parks the row; it never becomes a slightly different value.
+//! transform is compiled, or parks the row; it never becomes a slightly different value. Arithmetic with NULL gives NULL,
+//! as in SQL; comparisons are jinja's, where NULL comes before every value: ask `is none` first.
 
 mod cell;
+mod convert;
 mod error;
 mod expression;
 mod filters;

@@ -139,13 +139,13 @@ proptest! {
         prop_assert!(same_span);
     }
 
-    // rule: R4
+    // rule: R9
     #[test]
     fn null_equals_null_and_nothing_else(v in any_value(), canon in any_canon()) {
         prop_assert_eq!(equal(v.view(), ValueRef::Null, canon), v.is_null());
     }
 
-    // rule: R4
+    // rule: R9
     #[test]
     fn canonical_bytes_delimit_themselves(row in prop::collection::vec((any_value(), any_canon()), 0..5), cut in 0usize..5) {
         // The concatenation alone says where a cell ends: dropping the last cell, or moving a boundary, never gives the same bytes.

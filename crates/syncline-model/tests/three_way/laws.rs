@@ -143,7 +143,6 @@ proptest! {
     }
 
     // req: S4-002
-    // rule: R27
     #[test]
     fn every_field_that_differs_has_exactly_one_verdict_and_one_note(cases in cases(), times in times(), decision in decision()) {
         let fields = fields(&cases);
