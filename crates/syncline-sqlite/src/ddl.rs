@@ -55,7 +55,7 @@ fn column_sql(column: &Column, alias: bool, left_out: &mut Vec<String>) -> Strin
     let mut sql = name;
     if !column.native.is_empty() {
         sql.push(' ');
-        sql.push_str(&column.native);
+        sql.push_str(&declared(&column.native));
     }
     if let Some(collation) = &column.loose_collation {
         match collation.to_ascii_uppercase().as_str() {
@@ -70,6 +70,14 @@ fn column_sql(column: &Column, alias: bool, left_out: &mut Vec<String>) -> Strin
         sql.push_str(&format!(" DEFAULT {default}"));
     }
     sql
+}
+
+/// A declared type as SQL. One that is more than words and a size in parentheses is a quoted word, as it was at its origin.
+fn declared(native: &str) -> std::borrow::Cow<'_, str> {
+    let (words, size) = native.split_once('(').unwrap_or((native, ")"));
+    let plain_words = words.chars().all(|c| c.is_alphanumeric() || c == '_' || c == ' ');
+    let plain_size = size.strip_suffix(')').is_some_and(|s| s.chars().all(|c| c.is_ascii_digit() || " ,+-".contains(c)));
+    if plain_words && plain_size { native.into() } else { quote::name(native).into() }
 }
 
 fn default_sql(column: &Column) -> Option<String> {

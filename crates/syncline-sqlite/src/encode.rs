@@ -50,6 +50,7 @@ impl Slot {
             (ValueRef::I64(n), Affinity::Integer | Affinity::Blob, T::Int { .. } | T::Any) => return Ok(Param::Integer(n)),
             (ValueRef::Text(s), Affinity::Text | Affinity::Blob, T::Text { .. } | T::Any) => return Ok(Param::Text(Cow::Borrowed(s))),
             (ValueRef::F64(x), Affinity::Real, T::Float { .. }) if x.is_finite() && x != 0.0 => return Ok(Param::Real(x)),
+            (ValueRef::Uuid(u), _, T::Bytes { .. }) => return Ok(Param::Blob(Cow::Owned(u.to_vec()))),
             (ValueRef::Bytes(b), ..) => return Ok(Param::Blob(Cow::Borrowed(b))),
             _ => {}
         }
@@ -151,7 +152,8 @@ impl Slot {
                 | (ValueRef::Timestamp(_), T::Timestamp { .. })
                 | (ValueRef::TimestampTz(_), T::TimestampTz { .. })
         );
-        at_home && self.kind.own
+        let uuid_text = matches!((v, &self.kind.logical), (ValueRef::Uuid(_), T::Text { .. }));
+        (at_home && self.kind.own) || (uuid_text && self.kind.affinity == Affinity::Text)
     }
 }
 

@@ -30,7 +30,8 @@ pub(crate) fn clauses(table: &Table, filter: &[Predicate], parameters_max: usize
     // Every further list multiplies the statements; there is one in practice.
     let room = parameters_max.saturating_sub(clauses[0].params.len()) / lists.len().max(1);
     for (columns, keys) in lists {
-        let per = (room / columns.len().max(1)).max(1);
+        // A list may be bound twice, see `key_in`.
+        let per = (room / 2 / columns.len().max(1)).max(1);
         let mut next = Vec::new();
         for clause in &clauses {
             for start in (0..keys.len()).step_by(per) {
@@ -44,7 +45,7 @@ pub(crate) fn clauses(table: &Table, filter: &[Predicate], parameters_max: usize
     Ok(clauses.into_iter().map(Builder::finish).collect())
 }
 
-/// The filter as one clause; for callers whose answer is one number.
+/// A column of the table by name.
 pub(crate) fn column<'t>(table: &'t Table, name: &str) -> Result<&'t Column> {
     table.column(name).ok_or_else(|| {
         Error::new(ErrorKind::Invalid, "column_unknown", format!("table `{}` has no column `{name}`", table.name))
@@ -111,20 +112,18 @@ impl Builder<'_> {
                 self.bind(column, row.get(c))?;
             }
         }
-        let marks = |n: usize| vec!["?"; n].join(", ");
-        if let [one] = columns.as_slice() {
-            self.terms.push(format!("{} IN ({})", quote::name(&one.name), marks(rows)));
-            if let Some(strict) = strictly(one) {
-                // The list is bound once more: the first term finds the rows by index, the second tells `Abc` from `abc`.
-                let again = self.params[self.params.len() - rows..].to_vec();
-                self.params.extend(again);
-                self.terms.push(format!("{strict} IN ({})", marks(rows)));
-            }
-            return Ok(());
+        let tuple = format!("({})", vec!["?"; columns.len()].join(", "));
+        let list = match columns.as_slice() {
+            [_] => format!("({})", vec!["?"; rows].join(", ")),
+            _ => format!("(VALUES {})", vec![tuple.as_str(); rows].join(", ")),
+        };
+        self.terms.push(format!("{} IN {list}", self::tuple(&columns, "")));
+        if columns.iter().any(|c| c.loose_collation.is_some()) {
+            // Bound once more: the first term finds the rows by index, the second tells `Abc` from `abc`.
+            let again = self.params[self.params.len() - rows * columns.len()..].to_vec();
+            self.params.extend(again);
+            self.terms.push(format!("{} IN {list}", self::tuple(&columns, " COLLATE BINARY")));
         }
-        let tuple = format!("({})", marks(columns.len()));
-        let values = vec![tuple.as_str(); rows].join(", ");
-        self.terms.push(format!("({}) IN (VALUES {values})", quote::names(names)));
         Ok(())
     }
 
@@ -146,8 +145,10 @@ fn equals(column: &Column, value: &str) -> String {
     if column.loose_collation.is_some() { format!("{name} = {value} COLLATE BINARY") } else { format!("{name} = {value}") }
 }
 
-fn strictly(column: &Column) -> Option<String> {
-    column.loose_collation.as_ref().map(|_| format!("{} COLLATE BINARY", quote::name(&column.name)))
+/// A column, or a row value of several, each with `suffix`.
+fn tuple(columns: &[Column], suffix: &str) -> String {
+    let names: Vec<String> = columns.iter().map(|c| format!("{}{suffix}", quote::name(&c.name))).collect();
+    if names.len() == 1 { names.concat() } else { format!("({})", names.join(", ")) }
 }
 
 /// A value without a column to fit: the storage class nearest to it.
