@@ -30,4 +30,5 @@ export async function copyDoctors(supabase: any, doctors: any[]) {
     .from('doctor_notes')
     .insert(doctors.map((d) => ({ text: d.note })));
   Buffer.from('abc').toString();
+  await supabase.from('migration_mappings').insert({ entity_type: 'doctor', legacy_id: 7, new_id: 'x' });
 }

@@ -1,6 +1,7 @@
 //! Reads calls of the Supabase query builder (`.from('t').upsert(rows, { onConflict: 'k' })`), which write without any SQL text.
 
 use super::embedded::Language;
+use super::mapping::{is_mapping_table, is_new_column, merged};
 use super::report::{Action, Effect, Extent, Hazard, IdMapping};
 
 /// A chain longer than this is not one call.
@@ -60,20 +61,11 @@ fn call(chain: &str, line: u32) -> Option<Effect> {
         Action::Delete => (true, "rows that are gone stay gone"),
         _ => (true, "it only reads"),
     };
-    let mut effect = Effect {
-        action,
-        table: table.to_owned(),
-        line,
-        repeatable,
-        because: because.to_owned(),
-        extent: Extent::Unknown,
-        sources: Vec::new(),
-        key: key(rest),
-        id_mapping: legacy(rest),
-        hazards: Vec::new(),
-        marks: None,
-        temporary: false,
-    };
+    let mut effect = Effect::new(action, table.to_owned(), line);
+    effect.repeatable = repeatable;
+    because.clone_into(&mut effect.because);
+    effect.key = key(rest);
+    effect.id_mapping = legacy(table, rest);
     if action == Action::Read {
         window(&mut effect, rest);
     }
@@ -108,14 +100,13 @@ fn window(effect: &mut Effect, rest: &str) {
     }
 }
 
-/// `legacy_patient_id` named anywhere in the call.
-fn legacy(rest: &str) -> Vec<IdMapping> {
-    let words = rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-    let mut found: Vec<IdMapping> = words
-        .filter(|w| w.starts_with("legacy_") && w.ends_with("_id") || *w == "legacy_id")
-        .map(|w| IdMapping::Column { column: w.to_owned() })
-        .collect();
-    found.sort();
-    found.dedup();
-    found
+/// A mapping table, or `legacy_patient_id` named anywhere in the call.
+fn legacy(table: &str, rest: &str) -> Vec<IdMapping> {
+    let words = || rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    let columns = words().filter(|w| w.starts_with("legacy_") && w.ends_with("_id") || *w == "legacy_id");
+    if is_mapping_table(table) {
+        let new = words().find(|w| is_new_column(w)).map(str::to_owned);
+        return vec![IdMapping::Table { table: table.to_owned(), legacy: columns.map(str::to_owned).next(), new }];
+    }
+    merged(columns.map(|w| IdMapping::Column { column: w.to_owned() }).collect())
 }

@@ -8,20 +8,7 @@ use super::window::window;
 
 /// The effect of the statement `span`, whose head has been read.
 pub(super) fn effect(span: Span<'_, '_>, head: &Head, dialect: Dialect, line: u32) -> Effect {
-    let mut effect = Effect {
-        action: head.action,
-        table: head.table.clone(),
-        line,
-        repeatable: true,
-        because: String::new(),
-        extent: Extent::Unknown,
-        sources: Vec::new(),
-        key: Vec::new(),
-        id_mapping: Vec::new(),
-        hazards: Vec::new(),
-        marks: None,
-        temporary: false,
-    };
+    let mut effect = Effect::new(head.action, head.table.clone(), line);
     effect.sources = sources(span, &head.table);
     match head.action {
         Action::Insert | Action::Upsert => insert(&mut effect, span, dialect),
@@ -203,6 +190,7 @@ fn assignment_end(span: Span<'_, '_>, from: usize, end: usize) -> usize {
 fn delete(effect: &mut Effect, span: Span<'_, '_>) {
     let all = span.find(&["WHERE"]).is_none() && span.find(&["USING"]).is_none() && span.find(&["JOIN"]).is_none();
     effect.extent = if all { Extent::Full } else { window(span).extent };
+    effect.mirrors = !all && looks_first(span);
     say(effect, true, if all { "removes every row" } else { "rows that are gone stay gone" });
     if all {
         effect.action = Action::Truncate;

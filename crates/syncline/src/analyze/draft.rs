@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use super::mapping;
 use super::names::bare;
 use super::report::{Action, Extent, IdMapping, Script, TableReport};
 
@@ -44,7 +45,7 @@ fn moves_rows(table: &TableReport) -> bool {
 /// The one table the rows come from, else a table of the same name.
 fn source_of(table: &TableReport) -> (String, bool) {
     let mut sources = table.effects.iter().filter(|e| matches!(e.action, Action::Insert | Action::Upsert)).flat_map(|e| &e.sources);
-    let first = sources.find(|s| !super::mapping::is_mapping_table(s) && !s.contains("${"));
+    let first = sources.find(|s| !mapping::is_mapping_table(s) && !s.contains("${"));
     match first {
         Some(source) => (bare(source).to_owned(), false),
         None => (bare(&table.table).to_owned(), true),
@@ -57,14 +58,15 @@ impl Stream {
     }
 
     fn add(&mut self, table: &TableReport, place: String) {
-        self.from.push(place);
+        let other = (table.table != self.to).then(|| format!(", into {}: CHECK, one stream has one destination", table.table));
+        self.from.push(place + &other.unwrap_or_default());
         if let Some(e) = table.effects.iter().find(|e| !e.key.is_empty()).filter(|_| self.key.is_empty()) {
             self.key.clone_from(&e.key);
         }
         if let Extent::Incremental { column, .. } = &table.extent {
             self.cursor.get_or_insert_with(|| column.clone());
         }
-        if let Some(mapping) = table.id_mapping.first() {
+        if let Some(mapping) = mapping::own(&table.id_mapping, &table.table) {
             self.ids.get_or_insert_with(|| mapping.clone());
         }
         self.deletes = self.deletes.or_else(|| deletes(table));
@@ -80,7 +82,7 @@ fn deletes(table: &TableReport) -> Option<&'static str> {
         Some(_) => return Some("deactivate"),
         None => {}
     }
-    table.effects.iter().any(|e| matches!(e.action, Action::Truncate | Action::Delete)).then_some("mirror")
+    table.effects.iter().any(|e| e.mirrors).then_some("mirror")
 }
 
 fn yaml(scripts: &[Script], streams: &BTreeMap<String, Stream>) -> String {

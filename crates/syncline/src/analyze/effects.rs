@@ -102,20 +102,14 @@ fn reads(span: Span<'_, '_>, fragment: &Fragment, base: usize, ctes: &[String]) 
     let tables: Vec<(String, usize)> = sources.collect();
     let named: Vec<String> = tables.iter().map(|(t, _)| t.clone()).collect();
     let id_mapping = mapping::mappings(span, &named);
-    let read = |(n, (table, at)): (usize, (String, usize))| Effect {
-        action: Action::Read,
-        line: fragment.line(base + span.at(at).map_or(0, |t| t.at)),
-        repeatable: true,
-        because: "it only reads".to_owned(),
+    let read = |(n, (table, at)): (usize, (String, usize))| {
+        let mut effect = Effect::new(Action::Read, table, fragment.line(base + span.at(at).map_or(0, |t| t.at)));
+        "it only reads".clone_into(&mut effect.because);
+        effect.id_mapping.clone_from(&id_mapping);
         // The window speaks of the first table; the others are looked up.
-        extent: if n == 0 { window.extent.clone() } else { Extent::Full },
-        sources: Vec::new(),
-        key: Vec::new(),
-        id_mapping: id_mapping.clone(),
-        hazards: if n == 0 { window.hazards.clone() } else { Vec::new() },
-        marks: None,
-        temporary: false,
-        table,
+        effect.extent = if n == 0 { window.extent.clone() } else { Extent::Full };
+        effect.hazards = if n == 0 { window.hazards.clone() } else { Vec::new() };
+        effect
     };
     tables.into_iter().enumerate().map(read).collect()
 }

@@ -11,6 +11,15 @@ pub(super) fn is_mapping_table(table: &str) -> bool {
     ends.iter().any(|e| t.ends_with(e)) || ["id_map", "id_mapping", "id_mappings", "idmap", "migration_map"].contains(&t.as_str())
 }
 
+/// The mapping that most likely holds the ids of `table` itself: a table or a path before a column, and of several columns the one
+/// named after the table. A column of another name is a foreign key's.
+pub(super) fn own<'m>(found: &'m [IdMapping], table: &str) -> Option<&'m IdMapping> {
+    let name = bare(table).to_ascii_lowercase();
+    let last = name.rsplit('_').next().unwrap_or(&name).trim_end_matches('s');
+    let named = |m: &&IdMapping| matches!(m, IdMapping::Column { column } if column == "legacy_id" || column.contains(last));
+    found.iter().find(|m| !matches!(m, IdMapping::Column { .. })).or_else(|| found.iter().find(named))
+}
+
 /// Columns that hold an id of the old system.
 fn is_legacy_column(column: &str) -> bool {
     let c = column.to_ascii_lowercase();
@@ -18,7 +27,7 @@ fn is_legacy_column(column: &str) -> bool {
     c == "legacy_id" || c.starts_with("legacy_") && c.ends_with("_id") || old && c.ends_with("_id") && !c.contains("batch")
 }
 
-fn is_new_column(column: &str) -> bool {
+pub(super) fn is_new_column(column: &str) -> bool {
     matches!(column.to_ascii_lowercase().as_str(), "uuid_id" | "new_id" | "target_id" | "uuid" | "new_uuid" | "target_uuid")
 }
 

@@ -11,6 +11,7 @@ impl fmt::Display for Extent {
             Self::Full => f.write_str("full"),
             Self::Incremental { column, exclusive } => write!(f, "incremental by {column} {}", if *exclusive { ">" } else { ">=" }),
             Self::Literal => f.write_str("rows written in the script"),
+            Self::Nothing => f.write_str("no rows"),
             Self::Unknown => f.write_str("rows given by the program"),
         }
     }

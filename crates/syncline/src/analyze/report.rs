@@ -81,6 +81,8 @@ pub enum Extent {
     Literal,
     /// The values come from the program, so the script does not say.
     Unknown,
+    /// No rows at all: only the table's shape is touched.
+    Nothing,
 }
 
 /// Where ids of the old system are translated.
@@ -135,8 +137,31 @@ pub struct Effect {
     pub hazards: Vec<Hazard>,
     /// The mark it sets instead of deleting (`deleted_at`, `archived_at`, `is_active`).
     pub marks: Option<String>,
+    /// It removes the rows that the other side does not have.
+    pub mirrors: bool,
     /// The table is temporary: a work area, not a destination.
     pub temporary: bool,
+}
+
+impl Effect {
+    /// An effect of which only the place is known yet.
+    pub(super) fn new(action: Action, table: String, line: u32) -> Self {
+        Self {
+            action,
+            table,
+            line,
+            repeatable: true,
+            because: String::new(),
+            extent: Extent::Unknown,
+            sources: Vec::new(),
+            key: Vec::new(),
+            id_mapping: Vec::new(),
+            hazards: Vec::new(),
+            marks: None,
+            mirrors: false,
+            temporary: false,
+        }
+    }
 }
 
 /// A known way in which a script loses, doubles or damages rows.
@@ -145,6 +170,8 @@ pub struct Effect {
 pub enum Hazard {
     /// Empties the table to fill it again.
     Empties,
+    /// Removes every row, and does not fill the table again.
+    Wipes,
     /// Drops the table to make it again.
     Drops,
     /// `REPLACE`: deletes the old row first.

@@ -133,6 +133,7 @@ fn sql_is_found_in_every_language_with_the_line_it_stands_on() {
     assert_eq!(at("sync.ts", "products"), (Action::Insert, 14));
     assert_eq!(at("sync.ts", "staging_${table}"), (Action::Truncate, 20));
     assert_eq!(at("sync.ts", "doctors"), (Action::Upsert, 25));
+    assert_eq!(at("sync.ts", "migration_mappings"), (Action::Insert, 33));
     assert_eq!(at("load.py", "jaws"), (Action::Insert, 7));
     assert_eq!(at("load.py", "treatment plans"), (Action::Delete, 14));
     assert_eq!(at("full-sync.sh", "public.files"), (Action::Truncate, 4));
@@ -176,6 +177,34 @@ fn the_draft_is_yaml_with_a_stream_per_table_that_is_filled() {
     );
     assert_eq!(streams["old_games"]["cursor"], "changed_at");
     assert!(streams.get("settings").is_none(), "rows written in a script are not a stream");
+}
+
+// req: FR-001
+#[test]
+fn a_script_that_only_empties_a_table_is_never_called_reusable() {
+    for text in ["TRUNCATE t", "DELETE FROM t", "TRUNCATE TABLE a, t CASCADE"] {
+        let script = sql(text);
+        assert_eq!((table(&script, "t").verdict, &table(&script, "t").effects[0].hazards), (Verdict::Replace, &vec![Hazard::Wipes]));
+    }
+    assert_eq!(table(&sql("DELETE FROM t WHERE id = 1"), "t").verdict, Verdict::Reuse);
+}
+
+// req: FR-001
+#[test]
+fn only_deletions_against_the_source_are_drafted_as_a_mirror() {
+    let policy = |delete: &str| {
+        let text = format!("INSERT INTO t SELECT * FROM s ON CONFLICT (id) DO UPDATE SET a = 1; {delete}");
+        let draft = draft::draft(&[sql(&text)]).expect("rows are moved");
+        draft.contains("deletes: mirror")
+    };
+    assert!(policy("DELETE FROM t WHERE NOT EXISTS (SELECT 1 FROM s WHERE s.id = t.id)"));
+    assert!(!policy("DELETE FROM t WHERE id = 7"));
+}
+
+// req: FR-001
+#[test]
+fn a_script_that_touches_no_rows_says_so() {
+    assert_eq!(table(&sql("CREATE TABLE IF NOT EXISTS t (id int)"), "t").extent, Extent::Nothing);
 }
 
 // req: FR-001

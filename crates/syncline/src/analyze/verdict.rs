@@ -42,6 +42,9 @@ fn table(mut effects: Vec<Effect>, reads: &[Effect], alone: bool) -> Option<Tabl
 
 /// Emptying a table is a hazard when the script then fills it; the fill itself is then repeatable.
 fn refill(effects: &mut [Effect]) {
+    if !effects.iter().any(adds) {
+        effects.iter_mut().filter(|e| e.action == Action::Truncate).for_each(|e| e.hazards.push(Hazard::Wipes));
+    }
     let Some(emptied) = effects.iter().position(|e| e.action == Action::Truncate || e.hazards.contains(&Hazard::Drops)) else { return };
     let dropped = effects[emptied].hazards.contains(&Hazard::Drops);
     let mut filled = false;
@@ -58,6 +61,7 @@ fn refill(effects: &mut [Effect]) {
     }
     if filled && !dropped {
         effects[emptied].hazards.push(Hazard::Empties);
+        effects[emptied].mirrors = true;
     }
 }
 
@@ -70,6 +74,9 @@ fn extent<'r>(effects: &[Effect], reads: &'r [Effect], table: &str, alone: bool)
         window.or_else(|| own.iter().find(|e| ***e == Extent::Full)).or_else(|| own.iter().find(|e| ***e == Extent::Literal))
     {
         return ((**known).clone(), None);
+    }
+    if effects.iter().all(|e| matches!(e.action, Action::Ddl | Action::Read)) {
+        return (Extent::Nothing, None);
     }
     if own.is_empty() {
         let update = effects.iter().find(|e| e.action == Action::Update).map(|e| e.extent.clone());
@@ -103,6 +110,7 @@ fn verdict(hazards: &[(Hazard, u32)], effects: &[Effect]) -> (Verdict, String, u
 fn weigh(hazard: Hazard) -> Verdict {
     match hazard {
         Hazard::Empties
+        | Hazard::Wipes
         | Hazard::Drops
         | Hazard::Replaces
         | Hazard::HidesErrors
@@ -123,6 +131,7 @@ fn weigh(hazard: Hazard) -> Verdict {
 pub(super) fn reason(hazard: Hazard) -> &'static str {
     match hazard {
         Hazard::Empties => "it empties the table and fills it again: readers see it empty, and a failure in between leaves it so",
+        Hazard::Wipes => "it removes every row and asks nobody: run by mistake it empties the table",
         Hazard::Drops => "it drops the table: views, grants and foreign keys go with it",
         Hazard::Replaces => "REPLACE deletes the old row first: rows that cascade from it are lost",
         Hazard::HidesErrors => "IGNORE turns errors into warnings: rows are cut to fit or left out without a word",
