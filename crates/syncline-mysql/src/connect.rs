@@ -65,7 +65,7 @@ impl Site {
             "SET NAMES utf8mb4 COLLATE utf8mb4_bin".to_owned(),
             format!(
                 "SET SESSION sql_mode = '{SQL_MODE}', time_zone = '+00:00', autocommit = 1, foreign_key_checks = 1, unique_checks = 1, \
-                 sql_safe_updates = 0, sql_select_limit = DEFAULT, innodb_lock_wait_timeout = 50, net_write_timeout = 600, \
+                 sql_safe_updates = 0, sql_select_limit = DEFAULT, innodb_lock_wait_timeout = LEAST(50, @@global.innodb_lock_wait_timeout), net_write_timeout = 600, \
                  net_read_timeout = 600, group_concat_max_len = 1048576, {}",
                 self.flavour.no_time_limit()
             ),

@@ -27,7 +27,7 @@ pub(super) async fn read(conn: &mut Conn, site: &Site, scope: &str, json: &[(Str
         let extra = extra.to_ascii_lowercase();
         let textual = !charset.is_empty() && charset != "binary";
         let native = if textual { format!("{column_type} CHARACTER SET {charset} COLLATE {collation}") } else { column_type };
-        let loose = textual && is_loose(&collation, &parts.base);
+        let loose = textual && !is_json && is_loose(&collation, &parts.base);
         let constant_text = matches!(logical, LogicalType::Text { .. } | LogicalType::Enum { .. } | LogicalType::Set { .. });
         t.columns.push(Column {
             name,
