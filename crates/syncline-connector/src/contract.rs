@@ -94,7 +94,7 @@ pub trait Connector: Send + Sync {
     fn engine(&self) -> Engine;
 
     /// Opens a source session, read-only by every means the system has. Errors: `Unavailable` (`connect_refused`, `connect_timeout`,
-    /// after at most 15 s), `Unauthorized` (`auth_failed`), `Invalid` (`url_invalid`, `database_missing`).
+    /// after at most 15 s), `Unauthorized` (`auth_failed`), `Invalid` (`url_invalid`, `database_missing`; `file_missing` where it is a file).
     async fn source(&self, spec: &ConnectionSpec) -> Result<Box<dyn Source>>;
 
     /// Opens a destination session. Errors as for `source`.
@@ -124,10 +124,11 @@ pub trait Source: Send {
     async fn identity(&mut self) -> Result<Identity>;
 
     /// Rights, settings and the late-commit rule in force, for these tables (all visible ones when empty). Never fails for
-    /// something it can report.
+    /// something it can report: a table that is not there is a `Problem` that names it.
     async fn check(&mut self, tables: &[TableName]) -> Result<Vec<Finding>>;
 
-    /// All tables and views in the connection's schema (all user schemas when none was named).
+    /// All tables and views in the connection's schema (all user schemas when none was named); Syncline's own bookkeeping tables
+    /// left out, so that what one sync wrote can be another's source.
     async fn discover(&mut self) -> Result<Catalog>;
 
     /// Opens a consistent, read-only view over all tables. The observation is taken just before it.
@@ -149,7 +150,7 @@ pub trait Destination: Send {
     /// Rights and settings, as `Source::check`, plus triggers and bookkeeping tables.
     async fn check(&mut self, tables: &[TableName]) -> Result<Vec<Finding>>;
 
-    /// All tables and views, as `Source::discover`; Syncline's own bookkeeping tables left out.
+    /// All tables and views, as `Source::discover`.
     async fn discover(&mut self) -> Result<Catalog>;
 
     /// Opens a consistent, read-only view of the destination as it is now.
