@@ -98,8 +98,10 @@ pub async fn identifiers_are_quoted_however_strange_they_are(h: &dyn Harness) {
     run(&mut *destination, "r1", write_of(&strange), &[row], &[]).await;
     assert_eq!(said(h, &format!("SELECT id, {quoted_column} FROM {quoted_name}")).await, ["1|kept"]);
 
-    let (_source, mut snapshot, strange) = super::steps::snapshot_of(h, name).await;
+    let (source, mut snapshot, strange) = super::steps::snapshot_of(h, name).await;
     assert_eq!(super::steps::rows(&mut *snapshot, super::steps::request(&strange)).await.len(), 1);
+    snapshot.close().await.expect("close");
+    drop(source);
     let ddl = h.connector().ddl(&renamed(h, &strange, &format!("{name} 2")));
     destination.prepare(&[ddl.create, ddl.keys].concat()).await.expect("make the table");
     assert_eq!(discovered(&mut *destination, &format!("{name} 2")).await.columns[1].name, column);

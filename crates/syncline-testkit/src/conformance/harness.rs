@@ -62,8 +62,8 @@ pub async fn on_mariadb(connector: Box<dyn Connector>) -> Box<dyn Harness> {
 pub async fn on_sqlite(connector: Box<dyn Connector>) -> Box<dyn Harness> {
     let directory = tempfile::tempdir().expect("create a temporary directory");
     let harness = OnSqlite { connector, directory };
-    // An empty file is a database; one that is not there is a mistake in the URL.
-    std::fs::write(harness.path("fresh"), "").expect("create a database file");
+    // In the default journal mode nobody can commit while a snapshot is open.
+    harness.open().pragma_update(None, "journal_mode", "wal").expect("switch to WAL");
     Box::new(harness)
 }
 
@@ -122,7 +122,8 @@ impl Harness for OnServer {
     }
 
     fn refused(&self) -> Vec<Refused> {
-        let missing = self.database.url().replace(self.database.name(), "no_such_database");
+        // As the superuser: MariaDB tells nobody else that a database is not there.
+        let missing = self.database.admin_url().replace(self.database.name(), "no_such_database");
         let nobody_listens = self.database.url_on(crate::port::free_port());
         let nonsense = self.database.url().replace("://", ":/").replace(PASSWORD, "top-secret");
         vec![
@@ -195,7 +196,7 @@ impl Harness for OnSqlite {
 
     fn refused(&self) -> Vec<Refused> {
         vec![
-            Refused { spec: self.spec_at("gone/fresh"), kind: ErrorKind::Invalid, code: "database_missing" },
+            Refused { spec: self.spec_at("gone/fresh"), kind: ErrorKind::Invalid, code: "file_missing" },
             Refused { spec: spec_of("sqlite".to_owned(), None), kind: ErrorKind::Invalid, code: "url_invalid" },
         ]
     }
