@@ -14,10 +14,10 @@ pub fn codes() -> impl Iterator<Item = &'static str> {
     PAGES.iter().map(|(code, _)| *code)
 }
 
-/// The first line of a page without its `#`: `code: what it says in a few words`.
+/// What a code means in one sentence: the first line of its page that is no heading.
 #[must_use]
 pub fn title(code: &str) -> Option<&'static str> {
-    page(code).and_then(|p| p.lines().next()).map(|l| l.trim_start_matches('#').trim())
+    page(code)?.lines().map(str::trim).find(|l| !l.is_empty() && !l.starts_with('#'))
 }
 
 #[cfg(test)]

@@ -15,9 +15,9 @@ pub const KINDS: [&str; 3] = ["postgres", "mysql", "sqlite"];
 impl Registry for Connectors {
     fn connector(&self, kind: &str) -> Option<Arc<dyn Connector>> {
         match kind {
-            // "postgres" => Some(syncline_postgres::connector()),
-            // "mysql" => Some(syncline_mysql::connector()),
-            // "sqlite" => Some(syncline_sqlite::connector()),
+            "postgres" => Some(syncline_postgres::connector().into()),
+            "mysql" => Some(syncline_mysql::connector().into()),
+            "sqlite" => Some(syncline_sqlite::connector().into()),
             _ => None,
         }
     }

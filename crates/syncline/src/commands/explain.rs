@@ -45,8 +45,7 @@ fn list(context: &Context) {
         return;
     }
     for (code, title) in titles {
-        let said = title.strip_prefix(code).unwrap_or(title).trim_start_matches([':', ' ', '`', '—', '-']);
-        context.out.line(format!("{code:<28} {said}"));
+        context.out.line(format!("{code:<28} {title}"));
     }
 }
 

@@ -29,19 +29,16 @@ pub struct Args {
     /// With --since: only of this scope
     #[arg(long, value_name = "SCOPE", requires = "since")]
     pub scope: Option<String>,
-    /// Form of the export
+    /// One array, one record per line, or a table; in a table, cells that would run as a formula get a leading '
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Json)]
     pub format: Format,
 }
 
-/// Form of an export.
+/// Form of an export: one array of records, one record per line, or one table for a spreadsheet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// One array of records
     Json,
-    /// One record per line
     Jsonl,
-    /// One table; cells that a spreadsheet would run as a formula get a leading '
     Csv,
 }
 
@@ -59,7 +56,7 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
             Some(report) if select::number(word).is_none() => Subject::Verify(Box::new(report)),
             _ => Subject::Run(Box::new(select::run(&mut *tx, word).await?)),
         },
-        (None, None) => return Err(Failure::usage("run_missing", "which run?")),
+        (None, None) => return Err(Failure::usage("argument_missing", "which run?")),
     };
     let mut writer = Writer::new(args.format);
     records::write(&mut *tx, &subject, &mut writer).await?;
@@ -73,7 +70,7 @@ pub fn since(text: &str, now: i64) -> Result<i64, Failure> {
     let civil = || text.parse::<DateTime>().or_else(|_| text.parse::<Date>().map(|d| d.at(0, 0, 0, 0))).ok();
     let of_civil = || civil().and_then(|c| c.to_zoned(TimeZone::UTC).ok()).map(|z| z.timestamp());
     instant.or_else(of_civil).map(|t| t.as_microsecond()).or_else(|| passed(text).map(|p| now.saturating_sub(p))).ok_or_else(|| {
-        Failure::usage("time_invalid", format!("`{text}` is no time"))
+        Failure::usage("argument_invalid", format!("`{text}` is no time"))
             .hint("write 2026-11-20, 2026-11-20T08:00:00Z, or a time that has passed such as 36h or 7d")
     })
 }
@@ -100,6 +97,6 @@ mod tests {
         assert_eq!(since("1970-01-01T00:00:01Z", now).unwrap(), 1_000_000);
         assert_eq!(since("36h", now).unwrap(), now - 129_600_000_000);
         assert_eq!(since("7d", now).unwrap(), now - 604_800_000_000);
-        assert_eq!(since("soon", now).unwrap_err().code, "time_invalid");
+        assert_eq!(since("soon", now).unwrap_err().code, "argument_invalid");
     }
 }

@@ -16,8 +16,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Try it out", &["demo"]),
 ];
 
-const EXAMPLES: &str = "\
-  syncline demo                                   see all of it in a minute, nothing to set up
+const EXAMPLES: &str = "  syncline demo                                   see all of it in a minute, nothing to set up
   syncline init --from mysql://… --to postgres://…
   syncline plan                                   what would change, and nothing else
   syncline run && syncline verify                 change it, and prove it

@@ -11,7 +11,7 @@ use super::{Context, Outcome};
 use crate::render::failure::{Exit, Failure};
 use crate::render::out::{Out, Tone};
 use crate::render::table::{Grid, measure, number, words};
-use crate::render::{json, text};
+use crate::render::text;
 
 /// Options of `ids`.
 #[derive(Debug, clap::Args)]

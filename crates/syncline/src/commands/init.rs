@@ -49,7 +49,7 @@ pub struct Side {
 pub async fn execute(context: &Context, args: Args) -> Outcome {
     let path = context.config.clone().unwrap_or_else(|| PathBuf::from(FILE));
     if path.exists() && !args.force {
-        let failure = Failure::usage("config_exists", format!("`{}` is there already", path.display()));
+        let failure = Failure::usage("file_exists", format!("`{}` is there already", path.display()));
         return Err(failure.hint("--force writes over it, -c FILE writes elsewhere"));
     }
     check_name(&args.name)?;
@@ -71,7 +71,7 @@ fn check_name(name: &str) -> Result<(), Failure> {
     if right {
         Ok(())
     } else {
-        Err(Failure::usage("name_invalid", format!("`{name}` is no name for a sync")).hint("use letters, digits, _ and -, at most 64"))
+        Err(Failure::usage("argument_invalid", format!("`{name}` is no name for a sync")).hint("use letters, digits, _ and -, at most 64"))
     }
 }
 

@@ -37,7 +37,7 @@ pub type Outcome = Result<Exit, Failure>;
 
 /// Keep two databases the same, and prove it
 #[derive(Debug, Parser)]
-#[command(name = "syncline", version, disable_help_subcommand = true, propagate_version = true, max_term_width = 100)]
+#[command(name = "syncline", version, disable_help_subcommand = true, max_term_width = 100)]
 pub struct Cli {
     /// Configuration file [default: syncline.yaml here]
     #[arg(short, long, global = true, value_name = "FILE", display_order = 100)]

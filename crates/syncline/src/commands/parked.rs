@@ -1,6 +1,7 @@
 //! `syncline parked`: rows that were set aside, with the reason of each; tried again or let go.
 
 use serde_json::json;
+use syncline::Engine;
 use syncline_engine::spec::SyncSpec;
 use syncline_store::StateStore;
 use syncline_store::rows::{Page, ParkedFilter, ParkedRow};
@@ -47,7 +48,7 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
     let (name, ids) = split(&args.words)?;
     let acts = args.retry || args.discard;
     if acts && ids.is_empty() && !args.all {
-        return Err(Failure::usage("ids_missing", "which rows?").hint("name their numbers (see `syncline parked`), or --all"));
+        return Err(Failure::usage("argument_missing", "which rows?").hint("name their numbers (see `syncline parked`), or --all"));
     }
     let touch = if acts { Touch::Write } else { Touch::Read };
     let project = Project::open(context, touch)?;
@@ -56,7 +57,8 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
         let filter = filter(&args, None, ids);
         return list(context, &*store, &filter, args.limit).await;
     }
-    let sync = project.sync(name)?;
+    let owner = if name.is_none() { owner(&*store, &ids).await? } else { None };
+    let sync = project.sync(name.or(owner.as_deref()))?;
     let filter = filter(&args, Some(sync.name.clone()), ids);
     if !acts {
         return list(context, &*store, &filter, args.limit).await;
@@ -73,7 +75,16 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
         context.out.note("nothing is parked");
         return Ok(Exit::Good);
     }
-    retry(context, &project, sync, &ids).await
+    retry(context, project.engine(context, store), sync, &ids).await
+}
+
+/// The sync of the first of these rows: numbers are unique over all syncs.
+async fn owner(store: &dyn StateStore, ids: &[u64]) -> Result<Option<String>, Failure> {
+    if ids.is_empty() {
+        return Ok(None);
+    }
+    let filter = ParkedFilter { ids: ids.to_vec(), ..ParkedFilter::default() };
+    Ok(all(store, &filter).await?.into_iter().next().map(|r| r.sync))
 }
 
 /// `[SYNC] [ID]…`: words of digits are numbers of rows, the first other word is the sync.
@@ -115,12 +126,11 @@ fn known(filter: &ParkedFilter, rows: &[ParkedRow]) -> Result<(), Failure> {
     }
 }
 
-async fn retry(context: &Context, project: &Project, sync: &SyncSpec, ids: &[u64]) -> Outcome {
-    let reports = {
-        let engine = project.engine(context, project.store(Touch::Write)?);
-        engine.retry_parked(sync, ids).await.map_err(|e| Failure::from(e).at(place(sync)))?
-    };
-    Ok(show(context, &reports))
+async fn retry(context: &Context, engine: Engine, sync: &SyncSpec, ids: &[u64]) -> Outcome {
+    let reports = engine.retry_parked(sync, ids).await.map_err(|e| Failure::from(e).at(place(sync)));
+    // Its progress leaves the terminal before the answer comes.
+    drop(engine);
+    Ok(show(context, &reports?))
 }
 
 async fn discard(context: &Context, store: &dyn StateStore, rows: &[ParkedRow]) -> Outcome {

@@ -74,7 +74,7 @@ fn save(file: &Path, plans: &[Plan]) -> Result<(), Failure> {
     let [one] = plans else {
         let scopes: Vec<&str> = plans.iter().map(|p| p.scope.as_str()).collect();
         let hint = format!("name one with --scope: {}", scopes.join(", "));
-        return Err(Failure::usage("scope_missing", "a plan file holds the plan of one scope").hint(hint));
+        return Err(Failure::usage("argument_missing", "a plan file holds the plan of one scope").hint(hint));
     };
     let text = serde_json::to_string_pretty(one).map_err(|e| Failure::failed("internal", "write the plan").because(&e))?;
     fs::write(file, text + "\n").map_err(|e| Failure::failed("file_unwritable", format!("write `{}`", file.display())).because(&e))

@@ -68,8 +68,10 @@ impl Project {
         let Some(name) = name else {
             return match self.syncs.as_slice() {
                 [only] => Ok(only),
-                [] => Err(Failure::usage("sync_missing", "the configuration has no sync").hint("add one under `syncs:`").at(self.place())),
-                _ => Err(Failure::usage("sync_missing", "which sync?").hint(format!("name one of: {list}")).at(self.place())),
+                [] => {
+                    Err(Failure::usage("argument_missing", "the configuration has no sync").hint("add one under `syncs:`").at(self.place()))
+                }
+                _ => Err(Failure::usage("argument_missing", "which sync?").hint(format!("name one of: {list}")).at(self.place())),
             };
         };
         self.syncs.iter().find(|s| s.name == name).ok_or_else(|| {

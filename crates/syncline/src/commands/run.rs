@@ -14,11 +14,8 @@ use crate::render::{json as public_json, run};
 /// A mode on the command line.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub enum ModeName {
-    /// Every row
     Full,
-    /// What changed since the last run
     Incremental,
-    /// Compare both sides, move only the difference
     Diff,
 }
 
@@ -99,7 +96,7 @@ fn options(args: Args) -> Result<RunOptions, Failure> {
 /// A key means nothing without its table.
 fn check_key(options: &RunOptions) -> Result<(), Failure> {
     if options.key.is_some() && options.streams.len() != 1 {
-        return Err(Failure::usage("stream_missing", "--key needs the stream it belongs to").hint("add one --stream STREAM"));
+        return Err(Failure::usage("argument_missing", "--key needs the stream it belongs to").hint("add one --stream STREAM"));
     }
     Ok(())
 }

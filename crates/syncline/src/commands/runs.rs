@@ -34,15 +34,10 @@ pub struct Args {
 /// A status on the command line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum StatusName {
-    /// Started and not ended
     Running,
-    /// All is well
     Succeeded,
-    /// Something was parked or held back
     Partial,
-    /// Ended with an error
     Failed,
-    /// Stopped by a person
     Cancelled,
 }
 

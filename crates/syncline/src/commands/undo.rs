@@ -23,10 +23,10 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
         select::run(&mut *tx, &args.run).await?
     };
     if let Some(by) = &run.undone_by {
-        return Err(Failure::failed("already_undone", format!("run {} was undone by {by}", run.number)));
+        return Err(Failure::failed("not_undoable", format!("run {} was undone by {by}", run.number)));
     }
     if !run.undoable {
-        let failure = Failure::failed("undo_unavailable", format!("run {} kept no before-images", run.number));
+        let failure = Failure::failed("not_undoable", format!("run {} kept no before-images", run.number));
         return Err(failure.hint("`syncline show` says why; `undo: on` keeps them for runs to come").at(format!("sync {}", run.sync)));
     }
     let sync = project.sync(Some(&run.sync))?;

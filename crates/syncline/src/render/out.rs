@@ -4,8 +4,6 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
-use super::text;
-
 /// What a piece of text means; what that looks like is decided here alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
@@ -130,11 +128,6 @@ impl Out {
     /// Text for stdout in its tone.
     pub fn paint(&self, tone: Tone, text: &str) -> String {
         self.colour.paint(tone, text)
-    }
-
-    /// `text` made harmless for a terminal: values come from databases, and may hold control characters.
-    pub fn safe(&self, text: &str) -> String {
-        text::harmless(text)
     }
 }
 

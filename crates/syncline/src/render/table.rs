@@ -90,11 +90,6 @@ impl Grid {
         self.table.add_row(entries.into_iter().map(|e| e.cell(colour)).collect::<Vec<_>>());
     }
 
-    /// Whether it has no rows.
-    pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
-    }
-
     /// Onto stdout.
     pub fn print(&self, out: &Out) {
         for line in self.table.lines() {

@@ -53,13 +53,6 @@ pub fn percent(share: f64) -> String {
     if share >= 1.0 { "100 %".to_owned() } else { format!("{:.2} %", (share * 10_000.0).floor() / 100.0) }
 }
 
-/// Bytes as `12.4 MiB`.
-pub fn bytes(n: u64) -> String {
-    const STEPS: [(&str, u64); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-    let step = STEPS.iter().find(|(_, size)| n >= *size);
-    step.map_or_else(|| format!("{n} B"), |(unit, size)| format!("{:.1} {unit}", n as f64 / *size as f64))
-}
-
 /// Longest value shown in a line; the whole value is in `--json`.
 const VALUE_CHARS_MAX: usize = 60;
 
