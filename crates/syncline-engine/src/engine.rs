@@ -168,13 +168,6 @@ pub type Result<T, E = EngineError> = std::result::Result<T, E>;
 
 // Filled in step by step: each call moves to the file of its concept.
 impl Engine {
-    /// Runs a sync: one report per scope (one in all when unscoped). `Err` only when nothing could be recorded or the request
-    /// makes no sense; a run that failed is a report with status `failed`.
-    pub async fn run(&self, sync: &crate::spec::SyncSpec, options: RunOptions) -> Result<Vec<RunReport>> {
-        let _ = (sync, options);
-        Err(not_yet())
-    }
-
     /// What a run would do, without writing anything anywhere: one plan per scope, with at most `changes_max` changes listed.
     pub async fn plan(&self, sync: &crate::spec::SyncSpec, options: RunOptions, changes_max: usize) -> Result<Vec<crate::report::Plan>> {
         let _ = (sync, options, changes_max);

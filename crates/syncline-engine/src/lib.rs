@@ -3,9 +3,27 @@
 //!
 //! [`Engine`] is the face; [`spec`] what the user asked for; [`report`] what comes back.
 
+mod account;
+mod compare;
+mod condition;
+mod create;
+mod deletions;
 pub mod engine;
+mod horizon;
+pub mod identity;
+mod keep;
+mod link;
+mod lock;
+mod moving;
+mod order;
+pub mod pairing;
+mod pipeline;
+pub mod policy;
 pub mod report;
+mod scopes;
+mod settle;
 pub mod spec;
+mod stream_run;
 pub mod transform;
 
 pub use engine::{Clock, Engine, EngineError, IdSource, Interrupt, Registry, Result, RunOptions, RunReport};

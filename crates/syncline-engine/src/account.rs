@@ -1,0 +1,287 @@
+//! From what was read and what was applied to the books, the lists and the next position of each stream.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use syncline_connector::{Observation, Predicate, Snapshot, StreamOutcome, WritePath};
+use syncline_model::{Books, Key, LogicalType, RowBatch, Value, json};
+use syncline_store::rows::{DeletionRow, ParkedRow, PositionRow, StreamRow};
+
+use crate::engine::{Engine, Result};
+use crate::horizon;
+use crate::moving::{Parked, parked};
+use crate::pairing::Pair;
+use crate::pipeline::RunContext;
+use crate::settle::Settlement;
+use crate::stream_run::StreamResult;
+
+/// Values of a parked row are cut to this many characters for display (I7).
+const IMAGE_CHARS_MAX: usize = 2_000;
+
+impl Engine {
+    /// Adds the streams of one applied transaction to the settlement.
+    pub(crate) async fn account(
+        &self,
+        context: &RunContext<'_>,
+        pairs: &[Pair],
+        results: Vec<StreamResult>,
+        outcomes: Vec<StreamOutcome>,
+        source: &mut dyn Snapshot,
+        settlement: &mut Settlement,
+    ) -> Result<()> {
+        let observations = {
+            let mut tx = self.store.begin().await?;
+            let list = tx.list_observations(&context.sync.name).await?;
+            tx.commit().await?;
+            list
+        };
+        let now = source.observation().clone();
+        for ((pair, mut result), outcome) in pairs.iter().zip(results).zip(outcomes) {
+            let mut all = result.parked.clone();
+            all.extend(outcome.rejects.iter().cloned().map(|r| parked(pair, r)));
+            self.settle_parked(context, pair, &result, &all, source, settlement).await?;
+            log_deletions(context, pair, &result, &outcome, settlement);
+            let books = books(&result, &outcome, all.len() as u64);
+            settlement.positions.push(position(context, pair, &result, &now, &observations, source_start(&now)));
+            if let Some((reason, n)) = result.held.as_ref().map(|(k, r)| (r, k.len())) {
+                settlement
+                    .remarks
+                    .push(format!("stream `{}`: {n} deletions held back: {reason}; run with --approve-deletes to make them", pair.stream));
+            }
+            if books.in_scope == 0 && result.mode != "incremental" && result.mode != "key" {
+                settlement.remarks.push(format!("stream `{}`: the source is complete but empty", pair.stream));
+            }
+            settlement.remarks.extend(result.remarks.iter().cloned());
+            settlement.conflicts.extend(result.conflicts.iter().cloned());
+            self.progress.stream_finished(&pair.stream, &books);
+            self.remember_segments(context, pair, &result, &books).await?;
+            self.save_bases(context, pair, &mut result).await?;
+            merge_stream(settlement, self.stream_row(pair, &result, books, &all));
+        }
+        Ok(())
+    }
+
+    fn stream_row(&self, pair: &Pair, result: &StreamResult, books: Books, parked: &[Parked]) -> StreamRow {
+        let mut by_code: BTreeMap<&str, u64> = BTreeMap::new();
+        parked.iter().for_each(|p| *by_code.entry(&p.code).or_default() += 1);
+        StreamRow {
+            stream: pair.stream.clone(),
+            table: pair.dest.name.to_string(),
+            mode: result.mode.clone(),
+            path: if result.path == WritePath::Load { "load".to_owned() } else { "stage".to_owned() },
+            digest: result.digest.map_or("none", |d| d.as_str()).to_owned(),
+            books,
+            duration_ms: self.clock.monotonic_ms().saturating_sub(result.started_ms),
+            parked_by_code: by_code.into_iter().map(|(c, n)| (c.to_owned(), n)).collect(),
+        }
+    }
+
+    /// Parks what was set aside; closes open entries that went through this time, or whose record is gone.
+    async fn settle_parked(
+        &self,
+        context: &RunContext<'_>,
+        pair: &Pair,
+        result: &StreamResult,
+        parked: &[Parked],
+        source: &mut dyn Snapshot,
+        settlement: &mut Settlement,
+    ) -> Result<()> {
+        let at = self.clock.now();
+        let now_parked: BTreeSet<String> = parked.iter().map(|p| p.key.to_json()).collect();
+        for p in parked {
+            settlement.parked.push(ParkedRow {
+                id: 0,
+                sync: context.sync.name.clone(),
+                scope: context.scope.to_owned(),
+                stream: pair.stream.clone(),
+                key_json: p.key.to_json(),
+                code: p.code.clone(),
+                column: p.column.clone(),
+                detail: p.detail.clone(),
+                image_json: Some(image(&p.image)),
+                run: context.run.id.clone(),
+                first_at: at,
+                last_at: at,
+                attempts: 1,
+                outcome: None,
+            });
+        }
+        let open: Vec<Key> = result.retried.iter().filter(|k| !now_parked.contains(*k)).filter_map(|k| Key::from_json(k)).collect();
+        let there = present(pair, &open, source).await?;
+        for key in open {
+            let outcome = if there.contains(&key.canonical(&pair.key_canons())) { "applied" } else { "gone" };
+            settlement.closed.push((pair.stream.clone(), key.to_json(), outcome.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Remembered digests are kept only of a run that left both sides agreeing.
+    async fn remember_segments(&self, context: &RunContext<'_>, pair: &Pair, result: &StreamResult, books: &Books) -> Result<()> {
+        let Some((shape, rows)) = &result.segments else { return Ok(()) };
+        let (sync, scope) = (&context.sync.name, context.scope);
+        let quiet = books.written() + books.parked + books.kept + books.held_back + books.merged == 0;
+        let mut tx = self.store.begin().await?;
+        if quiet {
+            tx.save_segments(sync, scope, &pair.stream, shape, rows).await?;
+            tx.save_note(sync, &format!("segments/{scope}/{}", pair.stream), shape).await?;
+        } else {
+            tx.clear_segments(sync, scope, &pair.stream).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+fn books(result: &StreamResult, outcome: &StreamOutcome, parked: u64) -> Books {
+    let (unchanged, kept) = result.settled;
+    let changed = outcome.created + outcome.updated;
+    let is_window = result.mode == "incremental" && result.position.is_some();
+    Books {
+        in_scope: result.in_scope,
+        equal_by_digest: result.equal_by_digest,
+        fetched: result.fetched,
+        created: outcome.created,
+        updated: outcome.updated,
+        unchanged: outcome.unchanged + unchanged,
+        kept,
+        merged: outcome.merged,
+        parked,
+        deleted: outcome.deleted,
+        extra: result.extra,
+        held_back: result.held.as_ref().map_or(0, |(k, _)| k.len() as u64) + outcome.delete_rejects.len() as u64,
+        late: if is_window { changed.saturating_sub(result.after_last) } else { 0 },
+    }
+}
+
+/// With `atomic: stream` a stream comes twice: its upserts, then its deletions.
+fn merge_stream(settlement: &mut Settlement, row: StreamRow) {
+    match settlement.streams.iter_mut().find(|s| s.stream == row.stream) {
+        Some(s) => {
+            s.books.add(&row.books);
+            s.duration_ms += row.duration_ms;
+        }
+        None => settlement.streams.push(row),
+    }
+}
+
+/// Which of these keys the source has.
+async fn present(pair: &Pair, keys: &[Key], source: &mut dyn Snapshot) -> Result<BTreeSet<Vec<u8>>> {
+    let mut found = BTreeSet::new();
+    if keys.is_empty() {
+        return Ok(found);
+    }
+    let mut wanted = RowBatch::new(pair.key_source.len());
+    keys.iter().filter(|k| k.0.len() == pair.key_source.len()).for_each(|k| wanted.push_row(k.0.iter().map(Value::view)));
+    let mut filter = pair.filter_source.clone();
+    filter.push(Predicate::KeyIn { columns: pair.key_source.clone(), keys: wanted });
+    let request = syncline_connector::ReadRequest {
+        table: pair.source.clone(),
+        columns: pair.key_source.clone(),
+        filter,
+        order: Vec::new(),
+        form: syncline_connector::ReadForm::Values,
+        batch_bytes: 256 * 1024,
+        large_over: u64::MAX,
+    };
+    let at: Vec<usize> = (0..pair.key_source.len()).collect();
+    let canons = pair.key_canons();
+    let mut stream = source.read(request).await?;
+    while let Some(batch) = stream.next().await? {
+        if let syncline_connector::Batch::Rows(rows) = batch {
+            found.extend(rows.rows().map(|r| Key::of(r, &at).canonical(&canons)));
+        }
+    }
+    Ok(found)
+}
+
+fn log_deletions(context: &RunContext<'_>, pair: &Pair, result: &StreamResult, outcome: &StreamOutcome, settlement: &mut Settlement) {
+    let at: Vec<usize> = (0..pair.key_at.len()).collect();
+    let refused: BTreeSet<String> = outcome.delete_rejects.iter().map(|r| Key(r.row.clone()).to_json()).collect();
+    let mut add = |key: String, reason: &str, done: bool| {
+        settlement.deletions.push(DeletionRow {
+            run: context.run.id.clone(),
+            stream: pair.stream.clone(),
+            key_json: key,
+            reason: reason.to_owned(),
+            done,
+        });
+    };
+    for row in result.deletes.rows() {
+        let key = Key::of(row, &at).to_json();
+        if !refused.contains(&key) {
+            add(key, "missing_at_source", true);
+        }
+    }
+    for r in &outcome.delete_rejects {
+        add(Key(r.row.clone()).to_json(), &format!("child_exists: {}", r.detail), false);
+    }
+    if let Some((keys, reason)) = &result.held {
+        keys.rows().for_each(|row| add(Key::of(row, &at).to_json(), reason, false));
+    }
+}
+
+fn source_start(now: &Observation) -> i64 {
+    now.at
+}
+
+fn position(
+    context: &RunContext<'_>,
+    pair: &Pair,
+    result: &StreamResult,
+    now: &Observation,
+    before: &[syncline_store::rows::ObservationRow],
+    at: i64,
+) -> PositionRow {
+    let old = result.position.as_ref();
+    let covered = result.mode != "key";
+    let mark = if covered {
+        horizon::mark(now, before, old.and_then(|p| p.mark), pair.policy.options.overlap_s)
+    } else {
+        old.and_then(|p| p.mark)
+    };
+    PositionRow {
+        sync: context.sync.name.clone(),
+        scope: context.scope.to_owned(),
+        stream: pair.stream.clone(),
+        collection_key: pair.collection_key(),
+        last_synced_at: if covered { Some(at) } else { old.and_then(|p| p.last_synced_at) },
+        mark,
+        cursor_json: next_cursor(pair, result, now),
+        run: context.run.id.clone(),
+    }
+}
+
+/// Without a zone nobody knows the clock a timestamp was written by: such cursors step back this far, µs (R5.4).
+const ZONELESS_OVERLAP_US: i64 = 600 * 1_000_000;
+
+/// Where a cursor that is no instant stands. It moves only while no transaction is open that could still commit a
+/// smaller value; until then the next read starts where this one did.
+fn next_cursor(pair: &Pair, result: &StreamResult, now: &Observation) -> Option<String> {
+    let old = result.position.as_ref().and_then(|p| p.cursor_json.clone());
+    let cursor = pair.policy.options.cursor.as_ref().and_then(|c| pair.source.column(c))?;
+    let Some(max) = &result.cursor_max else { return old };
+    let stepped = match (max, &cursor.logical) {
+        (_, LogicalType::TimestampTz { .. }) => return old,
+        (Value::Timestamp(t), _) => {
+            let overlap = pair.policy.options.overlap_s.map_or(ZONELESS_OVERLAP_US, |s| i64::try_from(s).unwrap_or(0) * 1_000_000);
+            Value::Timestamp((*t).min(now.at) - overlap)
+        }
+        (other, _) => other.clone(),
+    };
+    let may_move = now.open.is_empty() && now.mark.is_none_or(|m| m >= now.at);
+    let timed = matches!(stepped, Value::Timestamp(_));
+    if old.is_some() && !may_move && !timed { old } else { Some(json::from_value(stepped.view()).to_string()) }
+}
+
+fn image(cells: &[(String, Value)]) -> String {
+    let cut = |v: &Value| -> serde_json::Value {
+        match v {
+            Value::Text(s) | Value::Json(s) if s.chars().count() > IMAGE_CHARS_MAX => {
+                format!("{}… ({} bytes)", s.chars().take(IMAGE_CHARS_MAX).collect::<String>(), s.len()).into()
+            }
+            Value::Bytes(b) if b.len() > IMAGE_CHARS_MAX => format!("({} bytes)", b.len()).into(),
+            other => json::from_value(other.view()),
+        }
+    };
+    let object: serde_json::Map<String, serde_json::Value> = cells.iter().map(|(n, v)| (n.clone(), cut(v))).collect();
+    serde_json::Value::Object(object).to_string()
+}

@@ -1,0 +1,232 @@
+//! Finding the keys that differ.
+
+use std::collections::{BTreeMap, HashMap};
+
+use syncline_connector::{Batch, DigestRequest, RowStream, SegmentDigest, Segments, Snapshot, fail};
+use syncline_model::{Canon, Key, RowBatch, ValueRef};
+use syncline_store::rows::SegmentRow;
+
+use super::choose::{Choice, has_integer_key, key_request, requests, segments};
+use crate::engine::Result;
+use crate::pairing::Pair;
+
+/// Rows of one side whose hashes are held at a time.
+const GROUP_ROWS: u64 = 50_000;
+
+/// What differs between the two sides of a stream.
+#[derive(Debug)]
+pub struct Difference {
+    /// Keys (source columns) that the destination lacks or holds differently, or that cannot be told without reading.
+    pub fetch: RowBatch,
+    /// Keys (destination columns) that the source lacks.
+    pub extra: RowBatch,
+    /// Rows at the source in scope.
+    pub source_rows: u64,
+    /// Rows at the destination in scope, marked ones left out.
+    pub dest_rows: u64,
+    /// Segments of both sides as they are now, for remembering.
+    pub segments: Vec<SegmentRow>,
+    /// What the segments depend on.
+    pub shape: String,
+}
+
+/// Keys that only one side has.
+#[derive(Debug)]
+pub struct KeyDifference {
+    /// At the source only (source columns).
+    pub missing: RowBatch,
+    /// At the destination only (destination columns).
+    pub extra: RowBatch,
+    /// Rows at the source in scope.
+    pub source_rows: u64,
+    /// Rows at the destination in scope.
+    pub dest_rows: u64,
+}
+
+type Snapshots<'a> = (&'a mut dyn Snapshot, &'a mut dyn Snapshot);
+
+/// Finds the keys that differ. `remembered` are the segments of the last agreeing run, used with `Choice::Remembered` only.
+pub async fn differ(pair: &Pair, choice: Choice, sides: Snapshots<'_>, remembered: &dyn Fn(&str) -> Vec<SegmentRow>) -> Result<Difference> {
+    let (source, dest) = sides;
+    let split = split(pair, source, dest).await?;
+    let columns: Vec<usize> = (0..pair.columns.len()).filter(|&i| pair.compared[i] || pair.key_at.contains(&i)).collect();
+    let (ask_source, ask_dest) = requests(pair, choice.kind(), &split, &columns);
+    fail::passable("diff.digest")?;
+    let (a, b) = futures_util::future::join(source.digest(&ask_source), dest.digest(&ask_dest)).await;
+    let (a, b) = (a?, b?);
+    let shape = shape(pair, choice, &split, &columns);
+    let now = together(&a, &b);
+    let different: Vec<(i64, u64)> = match choice {
+        Choice::Native | Choice::Canonical => disagreeing(&a, &b),
+        Choice::Remembered => {
+            let before: HashMap<i64, SegmentRow> = remembered(&shape).into_iter().map(|s| (s.id, s)).collect();
+            let whole = |s: &SegmentRow| is_whole(&a, s.id) && is_whole(&b, s.id);
+            now.iter().filter(|s| before.get(&s.id) != Some(*s) || !whole(s)).map(|s| (s.id, s.source.0.max(s.destination.0))).collect()
+        }
+    };
+    let mut found = Difference {
+        fetch: RowBatch::new(pair.key_at.len()),
+        extra: RowBatch::new(pair.key_at.len()),
+        source_rows: a.iter().map(|s| s.rows).sum(),
+        dest_rows: b.iter().map(|s| s.rows).sum(),
+        segments: now,
+        shape,
+    };
+    let canons = pair.key_canons();
+    for group in groups(&different) {
+        fail::passable("diff.hashes")?;
+        let (left, right) = both_hashes(source, dest, &ask_source, &ask_dest, &group, &canons).await?;
+        for (key, (hash, cells)) in &left.rows {
+            let same = choice.is_comparable() && hash.is_some() && right.rows.get(key).is_some_and(|(h, _)| h == hash);
+            if !same {
+                copy_key(&left.keys, *cells, &mut found.fetch);
+            }
+        }
+        for (key, (_, cells)) in &right.rows {
+            if !left.rows.contains_key(key) {
+                copy_key(&right.keys, *cells, &mut found.extra);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Finds the keys that only one side has, by digests of the keys alone where SQL can compare them.
+pub async fn compare_keys(pair: &Pair, sides: Snapshots<'_>) -> Result<KeyDifference> {
+    let (source, dest) = sides;
+    let split = split(pair, source, dest).await?;
+    let width = pair.key_at.len();
+    let mut found = KeyDifference { missing: RowBatch::new(width), extra: RowBatch::new(width), source_rows: 0, dest_rows: 0 };
+    let canons = pair.key_canons();
+    let Some((ask_source, ask_dest)) = key_request(pair, &split) else {
+        return Err(syncline_connector::Error::new(
+            syncline_connector::ErrorKind::Invalid,
+            "key_not_comparable",
+            format!("stream `{}`: the keys of the two sides cannot be compared", pair.stream),
+        )
+        .hint("copy the key unchanged, or use `deletes: ignore`")
+        .into());
+    };
+    let (a, b) = futures_util::future::join(source.digest(&ask_source), dest.digest(&ask_dest)).await;
+    let (a, b) = (a?, b?);
+    (found.source_rows, found.dest_rows) = (a.iter().map(|s| s.rows).sum(), b.iter().map(|s| s.rows).sum());
+    for group in groups(&disagreeing(&a, &b)) {
+        let (left, right) = both_hashes(source, dest, &ask_source, &ask_dest, &group, &canons).await?;
+        left.rows.iter().filter(|(k, _)| !right.rows.contains_key(*k)).for_each(|(_, (_, i))| copy_key(&left.keys, *i, &mut found.missing));
+        right.rows.iter().filter(|(k, _)| !left.rows.contains_key(*k)).for_each(|(_, (_, i))| copy_key(&right.keys, *i, &mut found.extra));
+    }
+    Ok(found)
+}
+
+async fn split(pair: &Pair, source: &mut dyn Snapshot, dest: &mut dyn Snapshot) -> Result<(Segments, Segments)> {
+    let rows = source.count(&pair.source, &pair.filter_source).await?;
+    let span = match (has_integer_key(pair), pair.key_source.first()) {
+        (true, Some(key)) => {
+            let a = source.key_range(&pair.source, key, &pair.filter_source).await?;
+            let b = dest.key_range(&pair.dest, &pair.key_dest[0], &pair.filter_dest).await?;
+            match (a, b) {
+                (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+                (one, other) => one.or(other),
+            }
+        }
+        _ => None,
+    };
+    Ok(segments(pair, rows, span))
+}
+
+/// What remembered digests depend on: another column list, filter or segmentation makes them worthless.
+fn shape(pair: &Pair, choice: Choice, split: &(Segments, Segments), columns: &[usize]) -> String {
+    let list: Vec<String> =
+        columns.iter().map(|&i| format!("{}={:?}/{:?}", pair.columns[i].name, pair.copied_from[i], pair.canons[i])).collect();
+    let fields = format!("{:?}", pair.policy.options.fields);
+    format!("{}|{split:?}|{}|{fields}|{:?}|{:?}", choice.as_str(), list.join(","), pair.filter_source, pair.filter_dest)
+}
+
+fn together(a: &[SegmentDigest], b: &[SegmentDigest]) -> Vec<SegmentRow> {
+    let mut all: BTreeMap<i64, SegmentRow> = BTreeMap::new();
+    let empty = |id| SegmentRow { id, source: (0, 0), destination: (0, 0) };
+    a.iter().for_each(|s| all.entry(s.id).or_insert_with(|| empty(s.id)).source = (s.rows, s.hash));
+    b.iter().for_each(|s| all.entry(s.id).or_insert_with(|| empty(s.id)).destination = (s.rows, s.hash));
+    all.into_values().collect()
+}
+
+fn is_whole(list: &[SegmentDigest], id: i64) -> bool {
+    list.binary_search_by_key(&id, |s| s.id).map_or(true, |i| list[i].rows == list[i].hashed)
+}
+
+/// Segments that are not proved equal, with the larger row count of the two sides. A row without a hash makes its segment
+/// differ (R4).
+fn disagreeing(a: &[SegmentDigest], b: &[SegmentDigest]) -> Vec<(i64, u64)> {
+    let right: HashMap<i64, &SegmentDigest> = b.iter().map(|s| (s.id, s)).collect();
+    let left: HashMap<i64, &SegmentDigest> = a.iter().map(|s| (s.id, s)).collect();
+    let mut list = Vec::new();
+    for s in a {
+        let other = right.get(&s.id);
+        let equal = other.is_some_and(|o| o.rows == s.rows && o.hash == s.hash && s.hashed == s.rows && o.hashed == o.rows);
+        if !equal {
+            list.push((s.id, s.rows.max(other.map_or(0, |o| o.rows))));
+        }
+    }
+    list.extend(b.iter().filter(|s| !left.contains_key(&s.id)).map(|s| (s.id, s.rows)));
+    list.sort_unstable();
+    list
+}
+
+/// Cuts the list so that one group holds a bounded number of rows.
+fn groups(different: &[(i64, u64)]) -> Vec<Vec<i64>> {
+    let mut list: Vec<Vec<i64>> = Vec::new();
+    let mut rows = u64::MAX;
+    for &(id, n) in different {
+        if rows.saturating_add(n) > GROUP_ROWS {
+            list.push(Vec::new());
+            rows = 0;
+        }
+        rows += n;
+        list.last_mut().expect("invariant: just pushed").push(id);
+    }
+    list
+}
+
+/// Keys and hashes of some segments of one side.
+struct Hashes {
+    /// Canonical key → (row hash, row in `keys`).
+    rows: HashMap<Vec<u8>, (Option<i64>, usize)>,
+    keys: RowBatch,
+}
+
+async fn both_hashes(
+    source: &mut dyn Snapshot,
+    dest: &mut dyn Snapshot,
+    a: &DigestRequest,
+    b: &DigestRequest,
+    group: &[i64],
+    canons: &[Canon],
+) -> Result<(Hashes, Hashes)> {
+    let left = async { collect(source.row_hashes(a, group).await?, canons).await };
+    let right = async { collect(dest.row_hashes(b, group).await?, canons).await };
+    let (left, right) = futures_util::future::join(left, right).await;
+    Ok((left?, right?))
+}
+
+async fn collect(mut stream: Box<dyn RowStream + '_>, canons: &[Canon]) -> Result<Hashes> {
+    let mut found = Hashes { rows: HashMap::new(), keys: RowBatch::new(canons.len()) };
+    let at: Vec<usize> = (0..canons.len()).collect();
+    while let Some(batch) = stream.next().await? {
+        let Batch::Rows(rows) = batch else { continue };
+        for row in rows.rows() {
+            let hash = match row.get(canons.len()) {
+                ValueRef::I64(n) => Some(n),
+                ValueRef::U64(n) => Some(n.cast_signed()),
+                _ => None,
+            };
+            found.rows.insert(Key::of(row, &at).canonical(canons), (hash, found.keys.len()));
+            at.iter().for_each(|&c| found.keys.push_encoded(row.encoded(c)));
+        }
+    }
+    Ok(found)
+}
+
+fn copy_key(from: &RowBatch, row: usize, into: &mut RowBatch) {
+    let row = from.row(row);
+    (0..from.width()).for_each(|c| into.push_encoded(row.encoded(c)));
+}

@@ -1,0 +1,8 @@
+//! Comparing both sides without reading them: digests per segment first, row hashes of the segments that differ next,
+//! whole rows only of keys that differ (R12–R15).
+
+mod choose;
+mod differ;
+
+pub use choose::{Choice, choose};
+pub use differ::{compare_keys, differ};

@@ -1,0 +1,113 @@
+//! Which deletions a run makes: only after a complete listing, only rows the stream owns, and never past the guard (R8, R11).
+
+use syncline_connector::{Batch, DeleteAction, Predicate, ReadForm, ReadRequest, Snapshot};
+use syncline_model::schema::OnDelete;
+use syncline_model::{Catalog, RowBatch, TableName};
+
+use crate::engine::Result;
+use crate::pairing::Pair;
+use crate::spec::{Guard, Owns};
+
+/// What becomes of the rows that only the destination has.
+#[derive(Debug)]
+pub struct Decision {
+    /// Keys to delete or mark.
+    pub delete: RowBatch,
+    /// Keys that wait for approval, and why.
+    pub held: Option<(RowBatch, String)>,
+    /// Rows left alone: not ours, or `deletes: ignore`.
+    pub extra: u64,
+}
+
+/// Decides. `owned` are the destination rows of the stream before the run, `source_rows` what the complete listing holds.
+#[must_use]
+pub fn decide(pair: &Pair, extra: RowBatch, owned: u64, source_rows: u64, approved: bool) -> Decision {
+    let none = RowBatch::new(extra.width());
+    let n = extra.len() as u64;
+    if n == 0 || pair.delete.is_none() || pair.owns == Owns::Mapped {
+        return Decision { delete: none, held: None, extra: n };
+    }
+    match trips(&pair.policy.guard, n, owned, source_rows) {
+        Some(reason) if !approved => Decision { delete: none, held: Some((extra, reason)), extra: 0 },
+        _ => Decision { delete: extra, held: None, extra: 0 },
+    }
+}
+
+/// Rows below this count never trip the half-table rule by themselves.
+const HALF_RULE_ROWS_MIN: u64 = 5;
+
+/// Why the guard stops `n` deletions out of `owned` rows; `None` when it lets them pass.
+#[must_use]
+pub fn trips(guard: &Guard, n: u64, owned: u64, source_rows: u64) -> Option<String> {
+    let share = n as f64 / owned.max(1) as f64;
+    let percent = share * 100.0;
+    if source_rows == 0 && owned > 0 {
+        return Some(format!("the source is empty and the destination has {owned} rows"));
+    }
+    if share > guard.max_delete_ratio && n > guard.max_delete_rows {
+        let limit = guard.max_delete_ratio * 100.0;
+        return Some(format!(
+            "{n} of {owned} rows ({percent:.0} %) would go; the limits are {limit:.0} % and {} rows",
+            guard.max_delete_rows
+        ));
+    }
+    if owned >= HALF_RULE_ROWS_MIN && share > 0.5 {
+        return Some(format!("{n} of {owned} rows ({percent:.0} %) would go: more than half"));
+    }
+    None
+}
+
+/// Rows of tables outside this sync that removing `keys` would delete or clear by foreign key: one sentence per table.
+pub async fn reached(pair: &Pair, ours: &[TableName], keys: &RowBatch, catalog: &Catalog, dest: &mut dyn Snapshot) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    if pair.delete != Some(DeleteAction::Remove) || keys.is_empty() {
+        return Ok(found);
+    }
+    for referrer in &pair.referenced_by {
+        let foreign = !ours.contains(&referrer.table) && referrer.key.on_delete != OnDelete::Refuse;
+        let Some(table) = catalog.table(&referrer.table).filter(|_| foreign && referrer.key.parent_columns == pair.key_dest) else {
+            continue;
+        };
+        let request = ReadRequest {
+            table: table.clone(),
+            columns: referrer.key.columns.clone(),
+            filter: vec![Predicate::KeyIn { columns: referrer.key.columns.clone(), keys: keys.clone() }],
+            order: Vec::new(),
+            form: ReadForm::Values,
+            batch_bytes: 256 * 1024,
+            large_over: u64::MAX,
+        };
+        let mut rows = 0u64;
+        let mut stream = dest.read(request).await?;
+        while let Some(batch) = stream.next().await? {
+            if let Batch::Rows(b) = batch {
+                rows += b.len() as u64;
+            }
+        }
+        if rows > 0 {
+            let what = if referrer.key.on_delete == OnDelete::Cascade { "deleted" } else { "cleared" };
+            found.push(format!("{rows} rows of `{}` would be {what} along by `{}`", referrer.table, referrer.key.name));
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // rule: R11
+    // case: D9
+    #[test]
+    fn the_guard_trips_on_big_shares_empty_listings_and_halves() {
+        let g = Guard::default();
+        assert!(trips(&g, 51, 500, 449).is_some());
+        assert!(trips(&g, 50, 400, 350).is_none(), "both limits have to be exceeded");
+        assert!(trips(&g, 100, 1_001, 901).is_none(), "under the ratio");
+        assert!(trips(&g, 40, 40, 0).is_some(), "an emptied table of 40 rows");
+        assert!(trips(&g, 1, 1, 0).is_some());
+        assert!(trips(&g, 3, 5, 2).is_some(), "more than half of five");
+        assert!(trips(&g, 2, 4, 2).is_none());
+        assert!(trips(&g, 3, 4, 1).is_none(), "four rows are too few for the half rule");
+    }
+}

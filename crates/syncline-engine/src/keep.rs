@@ -1,0 +1,334 @@
+//! `edits: keep`: three-way against the base, record by record (S4-002, S4-003). What only the destination changed stays;
+//! what both changed is decided by the strategy and written down; every write re-tests the row it was decided on (R40).
+
+use std::collections::HashMap;
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+
+use syncline_connector::{Batch, Predicate, ReadForm, ReadRequest, Snapshot, StagedRun};
+use syncline_model::detect::{Field, FieldRule, Times, detect};
+use syncline_model::normalise::Normaliser;
+use syncline_model::resolve::{LastModifier, Side, Strategy, Why, resolve};
+use syncline_model::{Key, RowBatch, RowRef, ValueRef, json};
+use syncline_store::rows::ConflictRow;
+
+use crate::engine::{Engine, EngineError, Result};
+use crate::moving::{Moved, Selection, batch_bytes, large_over, request, source_key, transform};
+use crate::pairing::Pair;
+use crate::pipeline::RunContext;
+use crate::spec::Conflicts;
+use crate::stream_run::{StreamResult, StreamRun};
+
+/// Bases saved to the state in one go.
+const BASES_PER_WRITE: usize = 5_000;
+/// What the sync calls itself in a `last_modified_by` column.
+const OWN_NAME: &str = "syncline";
+
+impl StreamRun<'_> {
+    /// Moves the selected rows, each decided against its base and the destination's row.
+    pub(crate) async fn move_keeping_edits(
+        &mut self,
+        selection: &Selection,
+        source: &mut dyn Snapshot,
+        dest: &mut dyn Snapshot,
+        staged: &mut dyn StagedRun,
+    ) -> Result<()> {
+        let pair = self.pair;
+        let memory = self.context.sync.memory;
+        let mut spool = match self.result.bases.take() {
+            Some(s) => s,
+            None => BaseSpool::new()?,
+        };
+        let mut stream = source.read(request(pair, memory, selection)).await?;
+        let mut out = RowBatch::new(pair.columns.len());
+        while let Some(batch) = stream.next().await? {
+            let Batch::Rows(rows) = batch else { continue };
+            if self.engine.interrupt.asked() {
+                return Err(EngineError::Interrupted);
+            }
+            let mut moved = Moved { fetched: rows.len() as u64, ..Moved::default() };
+            selection.look(&rows, &mut moved);
+            transform(pair, &rows, &mut out, &mut moved.parked);
+            let refused: Vec<String> = moved.parked.iter().map(|p| p.key.to_json()).collect();
+            let keys: Vec<Key> = rows.rows().map(|r| source_key(pair, r)).filter(|k| !refused.contains(&k.to_json())).collect();
+            self.take(moved);
+            self.decide_batch(&out, &keys, dest, staged, &mut spool).await?;
+            self.engine.progress.stream_rows(&pair.stream, self.result.fetched);
+        }
+        self.result.bases = Some(spool);
+        Ok(())
+    }
+
+    async fn decide_batch(
+        &mut self,
+        rows: &RowBatch,
+        keys: &[Key],
+        dest: &mut dyn Snapshot,
+        staged: &mut dyn StagedRun,
+        spool: &mut BaseSpool,
+    ) -> Result<()> {
+        let pair = self.pair;
+        let canons = pair.key_canons();
+        let names: Vec<Vec<u8>> = keys.iter().map(|k| k.canonical(&canons)).collect();
+        let bases = self.bases_of(&names).await?;
+        let present = if pair.create.is_some() { DestRows::default() } else { self.rows_at_destination(rows, dest).await? };
+        let rules = rules(pair);
+        let mut write = RowBatch::new(pair.columns.len());
+        let mut expect = RowBatch::new(pair.columns.len());
+        let mut written: Vec<(usize, Vec<u64>)> = Vec::new();
+        for (i, row) in rows.rows().enumerate() {
+            match present.at.get(&names[i]) {
+                None => {
+                    let hashes = source_hashes(row, &rules);
+                    (0..row.width()).for_each(|c| write.push_encoded(row.encoded(c)));
+                    written.push((i, hashes));
+                }
+                Some(&at) => {
+                    let there = present.rows.row(at);
+                    let decided = self.decide_row(row, there, present.modifier[at], bases[i].as_deref(), &rules, &keys[i], &mut write);
+                    match decided {
+                        Decided::Written(hashes) => {
+                            (0..pair.columns.len()).for_each(|c| expect.push_encoded(there.encoded(c)));
+                            written.push((i, hashes));
+                        }
+                        Decided::Settled(hashes) => spool.add(&names[i], &hashes)?,
+                    }
+                }
+            }
+        }
+        if !expect.is_empty() {
+            staged.stage_expected(self.index, &expect).await?;
+        }
+        let rejects = if write.is_empty() { Vec::new() } else { staged.stage(self.index, &write).await? };
+        let refused: Vec<Vec<u8>> =
+            rejects.iter().map(|r| Key(pair.key_at.iter().map(|&k| r.row[k].clone()).collect()).canonical(&canons)).collect();
+        self.result.parked.extend(rejects.into_iter().map(|r| crate::moving::parked(pair, r)));
+        for (i, hashes) in written {
+            if !refused.contains(&names[i]) {
+                spool.add(&names[i], &hashes)?;
+            }
+        }
+        Ok(())
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "one record's whole context")]
+    fn decide_row(
+        &mut self,
+        row: RowRef<'_>,
+        there: RowRef<'_>,
+        modifier: LastModifier,
+        base: Option<&[u64]>,
+        rules: &[(usize, FieldRule)],
+        key: &Key,
+        write: &mut RowBatch,
+    ) -> Decided {
+        let pair = self.pair;
+        let fields: Vec<Field<'_>> = rules
+            .iter()
+            .map(|&(c, rule)| Field { name: &pair.columns[c].name, rule, source: Some(row.get(c)), destination: there.get(c) })
+            .collect();
+        let base = base.filter(|b| b.len() == fields.len());
+        let times = Times { last_synced_at: self.result.position.as_ref().and_then(|p| p.last_synced_at), ..Times::default() };
+        let summary = detect(&fields, base, times);
+        let strategy = strategy(pair.policy.conflicts);
+        let resolution = resolve(&fields, base, &summary, strategy, modifier);
+        for note in &resolution.notes {
+            let Why::Conflict { .. } = note.why else { continue };
+            let f = &fields[note.field];
+            let text = |v: ValueRef<'_>| json::from_value(v).to_string();
+            self.result.conflicts.push(ConflictRow {
+                run: self.context.run.id.clone(),
+                stream: pair.stream.clone(),
+                key_json: key.to_json(),
+                field: note.name.to_owned(),
+                source_json: text(row.get(rules[note.field].0)),
+                destination_json: text(f.destination),
+                resolved_json: text(resolution.values[note.field]),
+                winner: if note.winner == Side::Source { "source".to_owned() } else { "destination".to_owned() },
+                strategy: strategy.name().to_owned(),
+                note: note.to_string(),
+            });
+        }
+        if resolution.written.is_empty() {
+            if resolution.notes.is_empty() {
+                self.result.settled.0 += 1
+            } else {
+                self.result.settled.1 += 1
+            }
+            return Decided::Settled(resolution.base);
+        }
+        for c in 0..pair.columns.len() {
+            match rules.iter().position(|(at, _)| *at == c) {
+                Some(f) => write.push(resolution.values[f]),
+                None if pair.key_at.contains(&c) => write.push_encoded(there.encoded(c)),
+                None => write.push_encoded(row.encoded(c)),
+            }
+        }
+        Decided::Written(resolution.base)
+    }
+
+    async fn bases_of(&self, names: &[Vec<u8>]) -> Result<Vec<Option<Vec<u64>>>> {
+        let mut tx = self.engine.store.begin().await?;
+        let bases = tx.load_bases(&self.context.sync.name, self.context.scope, &self.pair.stream, names).await?;
+        tx.commit().await?;
+        Ok(bases)
+    }
+
+    /// The destination's rows with the keys of `rows`, marked ones included.
+    async fn rows_at_destination(&self, rows: &RowBatch, dest: &mut dyn Snapshot) -> Result<DestRows> {
+        let pair = self.pair;
+        let mut keys = RowBatch::new(pair.key_at.len());
+        rows.rows().for_each(|r| pair.key_at.iter().for_each(|&c| keys.push_encoded(r.encoded(c))));
+        let mut found = DestRows { rows: RowBatch::new(pair.columns.len()), ..DestRows::default() };
+        if keys.is_empty() {
+            return Ok(found);
+        }
+        let mut columns: Vec<String> = pair.columns.iter().map(|c| c.name.clone()).collect();
+        columns.extend(pair.policy.options.last_modified_by.iter().cloned());
+        let ask = ReadRequest {
+            table: pair.dest.clone(),
+            columns,
+            filter: vec![Predicate::KeyIn { columns: pair.key_dest.clone(), keys }],
+            order: Vec::new(),
+            form: ReadForm::Values,
+            batch_bytes: batch_bytes(self.context.sync.memory),
+            large_over: large_over(self.context.sync.memory),
+        };
+        let canons = pair.key_canons();
+        let mut stream = dest.read(ask).await?;
+        while let Some(batch) = stream.next().await? {
+            let Batch::Rows(batch) = batch else { continue };
+            for row in batch.rows() {
+                found.at.insert(Key::of(row, &pair.key_at).canonical(&canons), found.rows.len());
+                (0..pair.columns.len()).for_each(|c| found.rows.push_encoded(row.encoded(c)));
+                let by = (row.width() > pair.columns.len()).then(|| row.get(pair.columns.len()));
+                found.modifier.push(self.modifier(by));
+            }
+        }
+        Ok(found)
+    }
+
+    fn modifier(&self, by: Option<ValueRef<'_>>) -> LastModifier {
+        match by {
+            None | Some(ValueRef::Null) => LastModifier::Unknown,
+            Some(ValueRef::Text(name)) if name == OWN_NAME || name == self.context.sync.name => LastModifier::Sync,
+            Some(_) => LastModifier::Other,
+        }
+    }
+}
+
+enum Decided {
+    /// Staged; this is its base once committed.
+    Written(Vec<u64>),
+    /// Nothing to write; this is its base.
+    Settled(Vec<u64>),
+}
+
+#[derive(Default)]
+struct DestRows {
+    rows: RowBatch,
+    at: HashMap<Vec<u8>, usize>,
+    modifier: Vec<LastModifier>,
+}
+
+fn strategy(conflicts: Conflicts) -> Strategy {
+    match conflicts {
+        Conflicts::SourceWins => Strategy::SourceWins,
+        Conflicts::DestinationWins => Strategy::DestinationWins,
+        Conflicts::Merge => Strategy::Merge,
+    }
+}
+
+/// The compared fields: staged columns that are not the key, with how each is compared.
+pub(crate) fn rules(pair: &Pair) -> Vec<(usize, FieldRule)> {
+    let types = pair.policy.options.types.clone().unwrap_or_default();
+    let clears = pair.policy.options.clears == Some(true);
+    (0..pair.columns.len())
+        .filter(|c| pair.compared[*c] && !pair.key_at.contains(c))
+        .map(|c| (c, FieldRule { canon: pair.canons[c], normaliser: types.get(&pair.columns[c].name).and_then(|t| normaliser(t)), clears }))
+        .collect()
+}
+
+fn normaliser(field_type: &str) -> Option<Normaliser> {
+    match field_type {
+        "email" => Some(Normaliser::Email),
+        "phone" => Some(Normaliser::Phone),
+        "trim" | "text" | "name" => Some(Normaliser::Trim),
+        "lower" => Some(Normaliser::Lower),
+        _ => None,
+    }
+}
+
+fn source_hashes(row: RowRef<'_>, rules: &[(usize, FieldRule)]) -> Vec<u64> {
+    let mut scratch = Vec::new();
+    rules.iter().map(|&(c, rule)| syncline_model::detect::base_hash(row.get(c), rule, &mut scratch)).collect()
+}
+
+/// New bases on their way to the state: in a file, so that memory stays flat whatever the table.
+#[derive(Debug)]
+pub(crate) struct BaseSpool {
+    file: BufWriter<std::fs::File>,
+    rows: u64,
+}
+
+impl BaseSpool {
+    fn new() -> Result<Self> {
+        Ok(Self { file: BufWriter::new(tempfile::tempfile().map_err(spool_error)?), rows: 0 })
+    }
+
+    fn add(&mut self, key: &[u8], hashes: &[u64]) -> Result<()> {
+        let mut write = |b: &[u8]| self.file.write_all(b).map_err(spool_error);
+        write(&(key.len() as u32).to_le_bytes())?;
+        write(key)?;
+        write(&(hashes.len() as u32).to_le_bytes())?;
+        for h in hashes {
+            write(&h.to_le_bytes())?;
+        }
+        self.rows += 1;
+        Ok(())
+    }
+}
+
+fn spool_error(e: std::io::Error) -> EngineError {
+    syncline_connector::Error::new(syncline_connector::ErrorKind::Unavailable, "temp_file", "keep bases in a temporary file")
+        .hint("is there room where temporary files go (TMPDIR)?")
+        .because(e)
+        .into()
+}
+
+impl Engine {
+    /// Saves the spooled bases of a stream.
+    pub(crate) async fn save_bases(&self, context: &RunContext<'_>, pair: &Pair, result: &mut StreamResult) -> Result<()> {
+        let Some(spool) = result.bases.take() else { return Ok(()) };
+        let mut file = spool.file.into_inner().map_err(|e| spool_error(e.into_error()))?;
+        let (sync, scope, stream) = (&context.sync.name, context.scope, &pair.stream);
+        file.seek(SeekFrom::Start(0)).map_err(spool_error)?;
+        let mut reader = BufReader::new(file);
+        let mut left = spool.rows;
+        while left > 0 {
+            let mut rows = Vec::new();
+            while left > 0 && rows.len() < BASES_PER_WRITE {
+                rows.push(read_base(&mut reader).map_err(spool_error)?);
+                left -= 1;
+            }
+            let mut tx = self.store.begin().await?;
+            tx.save_bases(sync, scope, stream, &rows).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+fn read_base(from: &mut impl Read) -> std::io::Result<(Vec<u8>, Vec<u64>)> {
+    let mut word = [0u8; 4];
+    from.read_exact(&mut word)?;
+    let mut key = vec![0u8; u32::from_le_bytes(word) as usize];
+    from.read_exact(&mut key)?;
+    from.read_exact(&mut word)?;
+    let mut hashes = Vec::with_capacity(u32::from_le_bytes(word) as usize);
+    let mut long = [0u8; 8];
+    for _ in 0..u32::from_le_bytes(word) {
+        from.read_exact(&mut long)?;
+        hashes.push(u64::from_le_bytes(long));
+    }
+    Ok((key, hashes))
+}

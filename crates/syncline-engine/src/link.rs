@@ -1,0 +1,80 @@
+//! Both ends of a sync, opened, and what they hold.
+
+use std::sync::Arc;
+
+use syncline_connector::{Connector, Destination, Source};
+use syncline_model::Catalog;
+use syncline_store::StateTx;
+
+use crate::engine::{Engine, EngineError, Result};
+use crate::pairing::{Pair, Remembered, Side, pair_streams};
+use crate::spec::SyncSpec;
+
+/// Note in the state: destination tables this sync made, as a JSON list.
+pub const NOTE_CREATED: &str = "created_tables";
+/// Note in the state: source columns per stream at the last good run, as JSON.
+pub const NOTE_SHAPES: &str = "source_shapes";
+/// Notes in the state: who the two systems are.
+pub const NOTE_SOURCE: &str = "source_identity";
+/// Who the destination is.
+pub const NOTE_DESTINATION: &str = "destination_identity";
+
+/// Both ends, open.
+pub struct Link {
+    /// Source connector.
+    pub from: Arc<dyn Connector>,
+    /// Destination connector.
+    pub to: Arc<dyn Connector>,
+    /// Source session.
+    pub source: Box<dyn Source>,
+    /// Destination session.
+    pub dest: Box<dyn Destination>,
+    /// Source tables.
+    pub source_catalog: Catalog,
+    /// Destination tables.
+    pub dest_catalog: Catalog,
+}
+
+impl Engine {
+    pub(crate) fn connector_for(&self, kind: &str) -> Result<Arc<dyn Connector>> {
+        self.registry.connector(kind).ok_or_else(|| EngineError::Config {
+            code: "config_invalid",
+            message: format!("there is no connection type `{kind}`"),
+            hint: Some("types are postgres, mysql and sqlite".to_owned()),
+        })
+    }
+
+    /// Opens both ends and looks at their tables.
+    pub(crate) async fn link(&self, sync: &SyncSpec) -> Result<Link> {
+        let (from, to) = (self.connector_for(&sync.from.0)?, self.connector_for(&sync.to.0)?);
+        let during = |name: &str| format!("connection `{name}`");
+        let mut source = from.source(&sync.from.1).await.map_err(|e| e.during(during(&sync.from.1.name)))?;
+        let mut dest = to.destination(&sync.to.1).await.map_err(|e| e.during(during(&sync.to.1.name)))?;
+        let source_catalog = source.discover().await.map_err(|e| e.during(during(&sync.from.1.name)))?;
+        let dest_catalog = dest.discover().await.map_err(|e| e.during(during(&sync.to.1.name)))?;
+        Ok(Link { from, to, source, dest, source_catalog, dest_catalog })
+    }
+
+    /// What the state remembers about a sync's tables.
+    pub(crate) async fn remembered(&self, sync: &str) -> Result<Remembered> {
+        let mut tx = self.store.begin().await?;
+        let created = note(&mut *tx, sync, NOTE_CREATED).await?;
+        let shapes = note(&mut *tx, sync, NOTE_SHAPES).await?;
+        Ok(Remembered { created, shapes })
+    }
+}
+
+async fn note<T: serde::de::DeserializeOwned + Default>(tx: &mut dyn StateTx, sync: &str, name: &str) -> Result<T> {
+    let Some(text) = tx.load_note(sync, name).await? else { return Ok(T::default()) };
+    serde_json::from_str(&text)
+        .map_err(|_| syncline_store::StoreError::Corrupt { message: format!("note `{name}` of sync `{sync}` does not parse") }.into())
+}
+
+impl Link {
+    /// The streams of a sync, made concrete.
+    pub fn pairs(&self, sync: &SyncSpec, scope: Option<&str>, only: &[String], remembered: &Remembered) -> Result<Vec<Pair>> {
+        let from = Side { connector: &*self.from, catalog: &self.source_catalog, schema: sync.from.1.schema.as_deref() };
+        let to = Side { connector: &*self.to, catalog: &self.dest_catalog, schema: sync.to.1.schema.as_deref() };
+        pair_streams(sync, scope, only, from, to, remembered)
+    }
+}

@@ -1,0 +1,228 @@
+//! Rows from the source into a sink: read, transformed, handed on, the next batch read while the last one is taken.
+
+use async_trait::async_trait;
+use syncline_connector::{Batch, Predicate, RawChunk, ReadForm, ReadRequest, Reject, Snapshot, fail};
+use syncline_model::{Key, RowBatch, RowRef, Value, ValueRef};
+
+use crate::engine::{Engine, EngineError, Result};
+use crate::pairing::Pair;
+
+/// Bytes of the memory budget that one batch may take: reader and writer each hold one, the drivers hold more behind them.
+const BATCH_SHARE: u64 = 64;
+/// A value above this share of the budget travels in slices (R25).
+const LARGE_SHARE: u64 = 8;
+
+/// A record that was set aside before or while applying.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parked {
+    /// Source key.
+    pub key: Key,
+    /// Column at fault.
+    pub column: Option<String>,
+    /// Stable code.
+    pub code: String,
+    /// A sentence.
+    pub detail: String,
+    /// The row for display: destination column → value.
+    pub image: Vec<(String, Value)>,
+}
+
+/// Takes rows as the destination will have them.
+#[async_trait]
+pub trait Sink: Send {
+    /// Takes rows (staged columns of the pair). Gives back those that cannot be applied.
+    async fn rows(&mut self, rows: &RowBatch) -> Result<Vec<Reject>>;
+    /// Takes rows in the destination's own bulk format.
+    async fn raw(&mut self, chunk: RawChunk) -> Result<()>;
+}
+
+/// What moving gave.
+#[derive(Debug, Default)]
+pub struct Moved {
+    /// Rows read.
+    pub fetched: u64,
+    /// Rows set aside.
+    pub parked: Vec<Parked>,
+    /// Rows that are not older than the last success, where the selection watches its cursor.
+    pub after_last: u64,
+    /// Largest cursor seen.
+    pub cursor_max: Option<Value>,
+}
+
+/// The cursor of an incremental read, seen as rows pass.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch {
+    /// Position among the columns read.
+    pub column: usize,
+    /// Start of the last success, source clock µs.
+    pub last: Option<i64>,
+}
+
+/// Which rows of a stream to move.
+pub struct Selection {
+    /// Conditions besides the stream's own.
+    pub filter: Vec<Predicate>,
+    /// The destination takes raw rows of this stream.
+    pub raw: bool,
+    /// The cursor to watch.
+    pub watch: Option<Watch>,
+}
+
+impl Selection {
+    /// Notes what the cursors of these rows say.
+    pub fn look(&self, rows: &RowBatch, moved: &mut Moved) {
+        let Some(watch) = self.watch else { return };
+        for row in rows.rows() {
+            let v = row.get(watch.column);
+            let at = match v {
+                ValueRef::TimestampTz(t) | ValueRef::Timestamp(t) => Some(t),
+                _ => None,
+            };
+            if watch.last.is_none_or(|last| at.is_none_or(|t| t >= last)) {
+                moved.after_last += 1;
+            }
+            if !v.is_null() && moved.cursor_max.as_ref().is_none_or(|m| is_after(v, m.view())) {
+                moved.cursor_max = Some(v.to_owned());
+            }
+        }
+    }
+}
+
+/// Order of cursor values of one column. Values of different kinds have none: the first one stays.
+fn is_after(a: ValueRef<'_>, b: ValueRef<'_>) -> bool {
+    match (a, b) {
+        (ValueRef::I64(a), ValueRef::I64(b)) => a > b,
+        (ValueRef::U64(a), ValueRef::U64(b)) => a > b,
+        (ValueRef::F64(a), ValueRef::F64(b)) => a > b,
+        (ValueRef::Date(a), ValueRef::Date(b)) => a > b,
+        (ValueRef::Timestamp(a), ValueRef::Timestamp(b)) | (ValueRef::TimestampTz(a), ValueRef::TimestampTz(b)) => a > b,
+        (ValueRef::Text(a), ValueRef::Text(b)) => a > b,
+        _ => false,
+    }
+}
+
+/// The share of the budget for one batch, bytes.
+pub fn batch_bytes(memory: u64) -> usize {
+    usize::try_from((memory / BATCH_SHARE).clamp(64 * 1024, 4 * 1024 * 1024)).unwrap_or(64 * 1024)
+}
+
+/// Values above this many bytes are never fetched whole.
+pub fn large_over(memory: u64) -> u64 {
+    (memory / LARGE_SHARE).max(1024 * 1024)
+}
+
+/// A request for rows of a stream's source.
+pub fn request(pair: &Pair, memory: u64, selection: &Selection) -> ReadRequest {
+    let mut filter = pair.filter_source.clone();
+    filter.extend(selection.filter.iter().cloned());
+    ReadRequest {
+        table: pair.source.clone(),
+        columns: pair.reads.clone(),
+        filter,
+        order: Vec::new(),
+        form: if selection.raw { ReadForm::Raw } else { ReadForm::Values },
+        batch_bytes: batch_bytes(memory),
+        large_over: large_over(memory),
+    }
+}
+
+impl Engine {
+    /// Moves the selected rows of a stream into `sink`.
+    pub(crate) async fn move_rows(
+        &self,
+        pair: &Pair,
+        memory: u64,
+        snapshot: &mut dyn Snapshot,
+        sink: &mut dyn Sink,
+        selection: &Selection,
+    ) -> Result<Moved> {
+        let mut moved = Moved::default();
+        fail::passable("read.first")?;
+        let during = |e: syncline_connector::Error| e.during(format!("read `{}`", pair.stream));
+        let mut stream = snapshot.read(request(pair, memory, selection)).await.map_err(during)?;
+        let mut out = RowBatch::new(pair.columns.len());
+        let mut current = stream.next().await.map_err(during)?;
+        while let Some(batch) = current {
+            fail::passable("read.batch")?;
+            if self.interrupt.asked() {
+                return Err(EngineError::Interrupted);
+            }
+            let put = self.put(pair, batch, &mut out, sink, selection, &mut moved);
+            let (next, done) = futures_util::future::join(stream.next(), put).await;
+            done?;
+            current = next.map_err(during)?;
+            self.progress.stream_rows(&pair.stream, moved.fetched);
+        }
+        fail::passable("read.end")?;
+        Ok(moved)
+    }
+
+    async fn put(
+        &self,
+        pair: &Pair,
+        batch: Batch,
+        out: &mut RowBatch,
+        sink: &mut dyn Sink,
+        selection: &Selection,
+        moved: &mut Moved,
+    ) -> Result<()> {
+        match batch {
+            Batch::Raw(chunk) => {
+                moved.fetched += chunk.rows;
+                sink.raw(chunk).await
+            }
+            Batch::Rows(rows) => {
+                moved.fetched += rows.len() as u64;
+                selection.look(&rows, moved);
+                let rows = if pair.transform.is_identity() {
+                    &rows
+                } else {
+                    transform(pair, &rows, out, &mut moved.parked);
+                    &*out
+                };
+                if rows.is_empty() {
+                    return Ok(());
+                }
+                let rejects = sink.rows(rows).await?;
+                moved.parked.extend(rejects.into_iter().map(|r| parked(pair, r)));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Source rows → destination rows; refused ones go to `parked`.
+pub fn transform(pair: &Pair, rows: &RowBatch, out: &mut RowBatch, parked: &mut Vec<Parked>) {
+    out.clear();
+    for row in rows.rows() {
+        if let Err(refusal) = pair.transform.apply(row, out) {
+            parked.push(Parked {
+                key: source_key(pair, row),
+                column: Some(refusal.column),
+                code: refusal.code.to_owned(),
+                detail: refusal.detail,
+                image: pair.reads.iter().cloned().zip(row.to_values()).collect(),
+            });
+        }
+    }
+}
+
+/// The key of a source row.
+pub fn source_key(pair: &Pair, row: RowRef<'_>) -> Key {
+    let at: Vec<usize> = pair.key_source.iter().filter_map(|k| pair.reads.iter().position(|r| r == k)).collect();
+    Key::of(row, &at)
+}
+
+/// A reject of the destination as a parked record of the stream.
+pub fn parked(pair: &Pair, reject: Reject) -> Parked {
+    let whole = reject.row.len() == pair.columns.len();
+    let key = if whole { pair.key_at.iter().map(|&i| reject.row[i].clone()).collect() } else { reject.row.clone() };
+    let names = if whole { pair.columns.iter().map(|c| c.name.clone()).collect() } else { pair.key_dest.clone() };
+    Parked {
+        key: Key(key),
+        column: reject.column,
+        code: reject.code.to_owned(),
+        detail: reject.detail,
+        image: names.into_iter().zip(reject.row).collect(),
+    }
+}

@@ -1,0 +1,578 @@
+//! Streams made concrete: which source table goes to which destination table, column by column, by which key.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use syncline_connector::write::Referrer;
+use syncline_connector::{Connector, DeleteAction, Fit, Predicate, TableDdl};
+use syncline_model::schema::TableKind;
+use syncline_model::{Canon, Catalog, Column, Engine, LogicalType, Table, TableName};
+
+use crate::condition;
+use crate::create;
+use crate::engine::{EngineError, Result};
+use crate::policy::{self, Policy};
+use crate::report::Drift;
+use crate::spec::{Create, DeletePolicy, FieldText, Owns, SchemaChanges, SyncSpec};
+use crate::transform::{FieldSource, FieldType, Target, Transform};
+
+/// One side of a sync, as far as pairing needs it.
+#[derive(Clone, Copy)]
+pub struct Side<'a> {
+    /// Its connector.
+    pub connector: &'a dyn Connector,
+    /// Its tables.
+    pub catalog: &'a Catalog,
+    /// The schema or database the connection works in.
+    pub schema: Option<&'a str>,
+}
+
+impl Side<'_> {
+    fn engine(&self) -> Engine {
+        self.connector.engine()
+    }
+}
+
+/// A stream, made concrete.
+#[derive(Debug)]
+pub struct Pair {
+    /// The stream's name.
+    pub stream: String,
+    /// What was decided.
+    pub policy: Policy,
+    /// Source table.
+    pub source: Table,
+    /// Destination table, as it is or as it will be.
+    pub dest: Table,
+    /// DDL when the run makes the destination table.
+    pub create: Option<TableDdl>,
+    /// `ALTER TABLE` for added columns.
+    pub alter: Vec<String>,
+    /// Source columns that are read, in order.
+    pub reads: Vec<String>,
+    /// Source columns → destination columns.
+    pub transform: Transform,
+    /// Destination columns that are staged, in order.
+    pub columns: Vec<Column>,
+    /// The source column of each staged column, where it is a plain copy.
+    pub copied_from: Vec<Option<String>>,
+    /// How each staged column is compared.
+    pub canons: Vec<Canon>,
+    /// Which staged columns count as a difference.
+    pub compared: Vec<bool>,
+    /// Key columns at the source, and at the destination in the same order.
+    pub key_source: Vec<String>,
+    /// Key columns at the destination.
+    pub key_dest: Vec<String>,
+    /// Positions of the key among the staged columns.
+    pub key_at: Vec<usize>,
+    /// The key is a primary or unique key of the source.
+    pub key_is_unique: bool,
+    /// Conditions at the source.
+    pub filter_source: Vec<Predicate>,
+    /// The same records at the destination, marked ones left out.
+    pub filter_dest: Vec<Predicate>,
+    /// What deletions touch.
+    pub owns: Owns,
+    /// Deletions, when the policy makes any.
+    pub delete: Option<DeleteAction>,
+    /// Foreign keys that point at the destination table.
+    pub referenced_by: Vec<Referrer>,
+    /// Differences of shape.
+    pub drift: Vec<Drift>,
+    /// Columns that may not hold every value.
+    pub checked: Vec<String>,
+}
+
+impl Pair {
+    /// Canonical forms of the key columns.
+    #[must_use]
+    pub fn key_canons(&self) -> Vec<Canon> {
+        self.key_at.iter().map(|&i| self.canons[i]).collect()
+    }
+
+    /// Every staged column is a plain copy of a source column.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.copied_from.iter().all(Option::is_some) && self.policy.options.ids.is_none()
+    }
+
+    /// The collection key of the state (S3-STATE).
+    #[must_use]
+    pub fn collection_key(&self) -> String {
+        self.policy.options.collection_key.clone().unwrap_or_else(|| self.stream.clone())
+    }
+}
+
+/// What the state remembers that pairing needs.
+#[derive(Clone, Debug, Default)]
+pub struct Remembered {
+    /// Destination tables that this sync created.
+    pub created: BTreeSet<String>,
+    /// Columns of each stream's source at the last good run: name → native type.
+    pub shapes: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// All streams of a sync, in the source catalogue's order. `only` restricts to these names (unknown ones are an error).
+///
+/// # Errors
+/// `Config` or `SchemaMismatch` naming sync, stream and column.
+pub fn pair_streams(
+    sync: &SyncSpec,
+    scope: Option<&str>,
+    only: &[String],
+    from: Side<'_>,
+    to: Side<'_>,
+    remembered: &Remembered,
+) -> Result<Vec<Pair>> {
+    let chosen = choose(sync, only, from.catalog)?;
+    let mut pairs = Vec::with_capacity(chosen.len());
+    for (stream, table, options) in &chosen {
+        let policy = Policy::decide(&sync.name, stream, options.clone())?;
+        let builder = Builder { sync, stream, scope, from, to, remembered, source: table };
+        pairs.push(builder.pair(policy)?);
+    }
+    refuse_shared_tables(&sync.name, &pairs)?;
+    let names: BTreeMap<TableName, TableName> = pairs.iter().map(|p| (p.source.name.clone(), p.dest.name.clone())).collect();
+    for pair in pairs.iter_mut().filter(|p| p.create.is_some()) {
+        create::complete(pair, &names, from, to)?;
+    }
+    let referrers: Vec<Referrer> = all_foreign_keys(&pairs, to.catalog);
+    for pair in &mut pairs {
+        pair.referenced_by = referrers.iter().filter(|r| r.key.parent == pair.dest.name).cloned().collect();
+    }
+    Ok(pairs)
+}
+
+fn all_foreign_keys(pairs: &[Pair], catalog: &Catalog) -> Vec<Referrer> {
+    let existing = catalog.tables.iter();
+    let made = pairs.iter().filter(|p| p.create.is_some()).map(|p| &p.dest);
+    existing.chain(made).flat_map(|t| t.foreign_keys.iter().map(|k| Referrer { table: t.name.clone(), key: k.clone() })).collect()
+}
+
+type Chosen<'a> = (String, &'a Table, crate::spec::StreamOptions);
+
+fn choose<'a>(sync: &SyncSpec, only: &[String], catalog: &'a Catalog) -> Result<Vec<Chosen<'a>>> {
+    let several = catalog.tables.iter().map(|t| &t.name.schema).collect::<BTreeSet<_>>().len() > 1;
+    let mut chosen = Vec::new();
+    for table in &catalog.tables {
+        let bare = &table.name.name;
+        let name = if several { table.name.to_string() } else { bare.clone() };
+        let options = policy::options_for(sync, &name).or_else(|| policy::options_for(sync, bare));
+        let exact = sync.streams.iter().any(|(p, o)| (p == bare || *p == name) && o.is_some());
+        if let Some(options) = options.filter(|_| table.kind != TableKind::View || exact) {
+            chosen.push((name, table, options));
+        }
+    }
+    for (pattern, options) in &sync.streams {
+        let is_name = !pattern.contains(['*', '?']) && options.is_some();
+        if is_name && !catalog.tables.iter().any(|t| t.name.name == *pattern || t.name.to_string() == *pattern) {
+            return Err(missing_table(sync, pattern, catalog));
+        }
+    }
+    for name in only {
+        if !chosen.iter().any(|(n, ..)| n == name) {
+            return Err(missing_table(sync, name, catalog));
+        }
+    }
+    if !only.is_empty() {
+        chosen.retain(|(n, ..)| only.contains(n));
+    }
+    Ok(chosen)
+}
+
+fn missing_table(sync: &SyncSpec, name: &str, catalog: &Catalog) -> EngineError {
+    let names: Vec<String> = catalog.tables.iter().map(|t| t.name.name.clone()).collect();
+    let near = syncline_model::suggest::closest(name, names.iter().map(String::as_str));
+    EngineError::Config {
+        code: "table_missing",
+        message: format!("sync `{}`: the source has no table `{name}`", sync.name),
+        hint: Some(near.map_or_else(|| "see `syncline discover`".to_owned(), |n| format!("did you mean `{n}`?"))),
+    }
+}
+
+fn refuse_shared_tables(sync: &str, pairs: &[Pair]) -> Result<()> {
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for p in pairs {
+        if let Some(other) = seen.insert(p.dest.name.to_string(), &p.stream) {
+            return Err(EngineError::Config {
+                code: "name_collision",
+                message: format!("sync `{sync}`: streams `{other}` and `{}` both go to `{}`", p.stream, p.dest.name),
+                hint: Some("give one of them another table with `to:`".to_owned()),
+            });
+        }
+    }
+    Ok(())
+}
+
+struct Builder<'a> {
+    sync: &'a SyncSpec,
+    stream: &'a str,
+    scope: Option<&'a str>,
+    from: Side<'a>,
+    to: Side<'a>,
+    remembered: &'a Remembered,
+    source: &'a Table,
+}
+
+impl Builder<'_> {
+    fn fail(&self, code: &'static str, message: impl std::fmt::Display, hint: impl Into<String>) -> EngineError {
+        EngineError::Config {
+            code,
+            message: format!("sync `{}`, stream `{}`: {message}", self.sync.name, self.stream),
+            hint: Some(hint.into()),
+        }
+    }
+
+    fn pair(&self, policy: Policy) -> Result<Pair> {
+        let name = self.destination_name(&policy);
+        let existing = self.to.catalog.table(&name).cloned();
+        let key_source = self.key(&policy)?;
+        let mut drift = self.source_drift(&policy);
+        let mut targets = self.targets(&policy)?;
+        let mut alter = Vec::new();
+        let (dest, made) = match existing {
+            Some(t) => {
+                self.drop_unwritable(&t, &mut targets);
+                let t = self.fit_to_existing(t, &policy, &mut targets, &mut drift, &mut alter)?;
+                (t, false)
+            }
+            None if policy.create == Create::Missing => {
+                (create::shape(self.stream, &name, self.source, &targets, self.from, self.to, &policy)?, true)
+            }
+            None => {
+                let hint = "create it, or let the sync do so with `create: missing`";
+                return Err(self.fail("table_missing", format!("the destination has no table `{name}`"), hint));
+            }
+        };
+        let reads = Transform::reads(self.source, &targets).map_err(|e| self.fail(e.code(), &e, e.hint()))?;
+        let transform = Transform::compile(self.source, &reads, &targets).map_err(|e| self.fail(e.code(), &e, e.hint()))?;
+        self.assemble(policy, dest, made, alter, key_source, targets, reads, transform, drift)
+    }
+
+    fn destination_name(&self, policy: &Policy) -> TableName {
+        let said = policy.options.to.as_deref();
+        let schema = self.to.schema.map(ToOwned::to_owned).or_else(|| default_schema(self.to.engine()));
+        match said.map(|t| t.split_once('.').map_or((None, t), |(s, n)| (Some(s), n))) {
+            Some((Some(s), n)) => TableName::within(s, n),
+            Some((None, n)) => TableName { schema, name: n.to_owned() },
+            None => TableName { schema, name: self.source.name.name.clone() },
+        }
+    }
+
+    fn key(&self, policy: &Policy) -> Result<Vec<String>> {
+        let key = match &policy.options.key {
+            Some(k) => k.clone(),
+            None => self.source.best_key().ok_or_else(|| {
+                let hint = "name columns that identify a row with `key: […]`, or leave the table out with `false`";
+                self.fail("key_missing", format!("table `{}` has no primary key and no unique key without NULLs", self.source.name), hint)
+            })?,
+        };
+        match key.iter().find(|k| self.source.column(k).is_none()) {
+            None => Ok(key),
+            Some(k) => Err(self.unknown_column("key", k)),
+        }
+    }
+
+    fn unknown_column(&self, option: &str, name: &str) -> EngineError {
+        let names: Vec<&str> = self.source.columns.iter().map(|c| c.name.as_str()).collect();
+        let near = syncline_model::suggest::closest(name, names.iter().copied());
+        let hint = near.map_or_else(|| format!("it has {}", names.join(", ")), |n| format!("did you mean `{n}`?"));
+        self.fail("column_missing", format!("`{option}` names column `{name}`, which `{}` does not have", self.source.name), hint)
+    }
+
+    /// What each destination column is made of (R31): listed fields, then the other source columns under their own names.
+    fn targets(&self, policy: &Policy) -> Result<Vec<Target>> {
+        let o = &policy.options;
+        let listed: Vec<(String, FieldSource)> = o.fields.iter().flatten().map(|(name, text)| (name.clone(), field_source(text))).collect();
+        let moved: BTreeSet<&str> =
+            listed.iter().filter_map(|(_, s)| if let FieldSource::Column(c) = s { Some(c.as_str()) } else { None }).collect();
+        let mut targets: Vec<Target> = Vec::new();
+        if o.fields_only != Some(true) {
+            let own = self.source.columns.iter().filter(|c| !moved.contains(c.name.as_str()) && !listed.iter().any(|(n, _)| *n == c.name));
+            targets.extend(own.map(|c| Target::new(c.name.clone(), FieldSource::Column(c.name.clone()))));
+        }
+        targets.extend(listed.into_iter().map(|(n, s)| Target::new(n, s)));
+        // In the source's column order, so that rows can pass unchanged where nothing is mapped.
+        let place = |t: &Target| match &t.source {
+            FieldSource::Column(c) => self.source.columns.iter().position(|x| x.name == *c).unwrap_or(usize::MAX),
+            FieldSource::Template(_) | FieldSource::Constant(_) => usize::MAX,
+        };
+        targets.sort_by_key(place);
+        for (field, kind) in o.types.iter().flatten() {
+            let kind: FieldType =
+                kind.parse().map_err(|e| self.fail("config_invalid", format!("field `{field}`: {e}"), "see `syncline config schema`"))?;
+            let target = targets.iter_mut().find(|t| t.name == *field);
+            let target = target.ok_or_else(|| {
+                self.fail("column_missing", format!("`types` names field `{field}`, which is not synced"), "check its spelling")
+            })?;
+            target.validate = (o.validate == Some(true)).then_some(kind);
+        }
+        Ok(targets)
+    }
+
+    /// Generated columns of the destination compute themselves.
+    fn drop_unwritable(&self, dest: &Table, targets: &mut Vec<Target>) {
+        targets.retain(|t| !dest.column(&t.name).is_some_and(|c| c.generated));
+    }
+
+    /// Drops, adds or refuses columns that the destination lacks, as `schema_changes` says.
+    fn fit_to_existing(
+        &self,
+        mut dest: Table,
+        policy: &Policy,
+        targets: &mut Vec<Target>,
+        drift: &mut Vec<Drift>,
+        alter: &mut Vec<String>,
+    ) -> Result<Table> {
+        let missing: Vec<Target> = targets.iter().filter(|t| dest.column(&t.name).is_none()).cloned().collect();
+        for t in missing {
+            let stops = policy.schema_changes == SchemaChanges::Stop;
+            drift.push(Drift {
+                stream: self.stream.to_owned(),
+                kind: "new_column".to_owned(),
+                column: Some(t.name.clone()),
+                detail: format!("the destination table `{}` has no column `{}`", dest.name, t.name),
+                stops,
+            });
+            match policy.schema_changes {
+                SchemaChanges::Stop => {}
+                SchemaChanges::Ignore => targets.retain(|x| x.name != t.name),
+                SchemaChanges::Add => {
+                    let column = create::column_of(&t, self.source, self.from, self.to);
+                    alter.push(create::add_column(&dest, &column, self.to));
+                    dest.columns.push(column);
+                }
+            }
+        }
+        let given = |c: &Column| targets.iter().any(|t| t.name == c.name) || policy.options.stamp.as_deref() == Some(&c.name);
+        let hungry = dest.columns.iter().find(|c| !c.nullable && !c.generated && no_default(c) && !given(c));
+        if let Some(c) = hungry {
+            let detail = format!("column `{}` of `{}` must have a value and has no default, and no field provides one", c.name, dest.name);
+            return Err(self.fail("column_required", detail, format!("map it with `fields: {{ {}: … }}` or give it a default", c.name)));
+        }
+        Ok(dest)
+    }
+
+    /// What changed at the source since the last good run.
+    fn source_drift(&self, policy: &Policy) -> Vec<Drift> {
+        let Some(before) = self.remembered.shapes.get(self.stream) else { return Vec::new() };
+        let stops = policy.schema_changes != SchemaChanges::Ignore;
+        let drift = |kind: &str, column: &str, detail: String, stops| Drift {
+            stream: self.stream.to_owned(),
+            kind: kind.to_owned(),
+            column: Some(column.to_owned()),
+            detail,
+            stops,
+        };
+        let fresh: Vec<&Column> = self.source.columns.iter().filter(|c| !before.contains_key(&c.name)).collect();
+        let mut list = Vec::new();
+        for (name, native) in before {
+            match self.source.column(name) {
+                None => {
+                    let twin = fresh.iter().find(|c| c.native == *native);
+                    let detail = match twin {
+                        Some(t) => format!(
+                            "column `{name}` is gone and `{}` of the same type is new: it looks renamed; say so with `fields: {{ {name}: {} }}`",
+                            t.name, t.name
+                        ),
+                        None => format!("column `{name}` is gone from the source; its values would stop being synced"),
+                    };
+                    list.push(drift(if twin.is_some() { "renamed" } else { "missing_column" }, name, detail, stops));
+                }
+                Some(c) if c.native != *native => {
+                    list.push(drift("retyped", name, format!("column `{name}` was `{native}` and is now `{}`", c.native), stops));
+                }
+                Some(_) => {}
+            }
+        }
+        list
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the last step of one builder; a struct would only repeat `Pair`")]
+    fn assemble(
+        &self,
+        policy: Policy,
+        dest: Table,
+        made: bool,
+        alter: Vec<String>,
+        key_source: Vec<String>,
+        targets: Vec<Target>,
+        reads: Vec<String>,
+        transform: Transform,
+        mut drift: Vec<Drift>,
+    ) -> Result<Pair> {
+        let mut columns = Vec::new();
+        let mut canons = Vec::new();
+        let mut checked = Vec::new();
+        let mut copied_from = Vec::new();
+        for (i, t) in targets.iter().enumerate() {
+            let Some(to) = dest.column(&t.name).cloned() else {
+                // Only drift that stops leaves a target without a column; the caller refuses the stream.
+                let logical = transform.logical(i).cloned().unwrap_or(LogicalType::Any);
+                columns.push(Column::plain(t.name.clone(), logical, ""));
+                canons.push(Canon::Own);
+                copied_from.push(None);
+                continue;
+            };
+            let from = self.source_column(t, &transform, i);
+            match self.fit(&from, &to, t) {
+                Fit::Exact => {}
+                Fit::Checked(why) => checked.push(format!("`{}`: {why}", t.name)),
+                Fit::Never(why) => {
+                    drift.push(Drift {
+                        stream: self.stream.to_owned(),
+                        kind: "unfit".to_owned(),
+                        column: Some(t.name.clone()),
+                        detail: why,
+                        stops: true,
+                    });
+                }
+            }
+            canons.push(Canon::for_pair((&from, self.from.engine()), (&to, self.to.engine())));
+            copied_from.push(if let FieldSource::Column(c) = &t.source { Some(c.clone()) } else { None });
+            columns.push(to);
+        }
+        let key_at = self.key_positions(&key_source, &copied_from)?;
+        let key_dest = key_at.iter().map(|&i| columns[i].name.clone()).collect();
+        let off = policy.options.compare_off.clone().unwrap_or_default();
+        let compared = columns.iter().map(|c| !off.contains(&c.name)).collect();
+        let delete = policy.delete_action();
+        let owns = self.ownership(&policy, &dest, made)?;
+        let (filter_source, filter_dest) = self.filters(&policy, &delete, &targets, &dest)?;
+        let key_is_unique = self.source.primary_key == key_source || self.source.uniques.iter().any(|u| u.columns == key_source);
+        self.known_mark(&delete, &dest)?;
+        Ok(Pair {
+            stream: self.stream.to_owned(),
+            create: made.then(TableDdl::default),
+            source: self.source.clone(),
+            referenced_by: Vec::new(),
+            policy,
+            dest,
+            alter,
+            reads,
+            transform,
+            columns,
+            copied_from,
+            canons,
+            compared,
+            key_source,
+            key_dest,
+            key_at,
+            key_is_unique,
+            filter_source,
+            filter_dest,
+            owns,
+            delete,
+            drift,
+            checked,
+        })
+    }
+
+    fn source_column(&self, t: &Target, transform: &Transform, i: usize) -> Column {
+        match &t.source {
+            FieldSource::Column(c) => self.source.column(c).cloned().unwrap_or_else(|| Column::plain(c.clone(), LogicalType::Any, "")),
+            FieldSource::Template(_) | FieldSource::Constant(_) => {
+                let logical = transform.logical(i).cloned().unwrap_or(LogicalType::Any);
+                Column::plain(t.name.clone(), logical, "")
+            }
+        }
+    }
+
+    /// Computed values are judged one by one by the encoder; only copies have a type to be judged by.
+    fn fit(&self, from: &Column, to: &Column, t: &Target) -> Fit {
+        match t.source {
+            FieldSource::Column(_) => self.to.connector.fit(from, self.from.engine(), to),
+            FieldSource::Template(_) | FieldSource::Constant(_) => Fit::Exact,
+        }
+    }
+
+    fn key_positions(&self, key: &[String], copied_from: &[Option<String>]) -> Result<Vec<usize>> {
+        let at = |k: &String| {
+            copied_from.iter().position(|c| c.as_ref() == Some(k)).ok_or_else(|| {
+                let hint = "copy key columns as they are (renaming is fine); id mapping is for changing ids";
+                self.fail("key_not_copied", format!("key column `{k}` is not copied to the destination"), hint)
+            })
+        };
+        key.iter().map(at).collect()
+    }
+
+    fn ownership(&self, policy: &Policy, dest: &Table, made: bool) -> Result<Owns> {
+        if policy.deletes == DeletePolicy::Ignore {
+            return Ok(policy.owns.unwrap_or(Owns::Mapped));
+        }
+        match policy.owns {
+            Some(o) => Ok(o),
+            None if made || self.remembered.created.contains(&dest.name.to_string()) => Ok(Owns::Table),
+            None => {
+                let hint =
+                    "write `owns: table` if every row there belongs to this sync, or `owns: mapped` to delete only rows with an id mapping";
+                Err(self.fail("owns_missing", format!("`deletes` is set and `{}` was not created by this sync", dest.name), hint))
+            }
+        }
+    }
+
+    fn filters(
+        &self,
+        policy: &Policy,
+        delete: &Option<DeleteAction>,
+        targets: &[Target],
+        dest: &Table,
+    ) -> Result<(Vec<Predicate>, Vec<Predicate>)> {
+        let invalid = |e: String| self.fail("config_invalid", e, "see the configuration guide on `where`");
+        let mut source = Vec::new();
+        let mut there = Vec::new();
+        if let Some(text) = &policy.options.where_from {
+            source.push(condition::bind(text, self.scope).map_err(invalid)?);
+            let renamed = |c: &str| {
+                let copy = |t: &&Target| matches!(&t.source, FieldSource::Column(s) if s == c);
+                targets.iter().find(copy).map(|t| t.name.clone())
+            };
+            match (&policy.options.where_to, condition::derive(text, self.scope, renamed)) {
+                (Some(text), _) => there.push(condition::bind(text, self.scope).map_err(invalid)?),
+                (None, Some(derived)) => there.extend(derived),
+                (None, None) => {
+                    let hint = "say with `where_to:` which rows of the destination belong to this stream";
+                    return Err(self.fail("where_to_missing", "`where` cannot be carried over to the destination", hint));
+                }
+            }
+        }
+        if let Some(DeleteAction::Mark { column, live, .. }) = delete
+            && dest.column(column).is_some()
+        {
+            there.push(match live {
+                syncline_connector::MarkValue::Constant(v) if !v.is_null() => Predicate::Equals(column.clone(), v.clone()),
+                _ => Predicate::IsNull(column.clone()),
+            });
+        }
+        Ok((source, there))
+    }
+
+    fn known_mark(&self, delete: &Option<DeleteAction>, dest: &Table) -> Result<()> {
+        match delete {
+            Some(DeleteAction::Mark { column, .. }) if dest.column(column).is_none() => {
+                let hint = "add the column, or name another with `deletes: { policy: …, column: … }`";
+                Err(self.fail("column_missing", format!("`{}` has no column `{column}` to mark deleted rows with", dest.name), hint))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn field_source(text: &FieldText) -> FieldSource {
+    match text {
+        FieldText::Text(t) => FieldSource::from_text(t),
+        FieldText::Constant(v) => FieldSource::Constant(v.clone()),
+    }
+}
+
+fn no_default(c: &Column) -> bool {
+    c.default == syncline_model::schema::ColumnDefault::None && c.identity == syncline_model::schema::Identity::No
+}
+
+/// The schema a bare name means where the connection names none.
+fn default_schema(engine: Engine) -> Option<String> {
+    match engine {
+        Engine::Postgres => Some("public".to_owned()),
+        Engine::Mysql | Engine::Sqlite => None,
+    }
+}

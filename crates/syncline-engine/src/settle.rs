@@ -1,0 +1,201 @@
+//! What a run leaves in the state once its destination transaction is durable. It is written down *before* the commit
+//! (the intent), so that a run that died in between is settled by the next one, exactly as it would have been (R24).
+
+use serde::{Deserialize, Serialize};
+use syncline_connector::{CommitFate, ErrorKind, Marker};
+use syncline_model::Books;
+use syncline_store::StateTx;
+use syncline_store::rows::{
+    ConflictRow, DeletionRow, ObservationRow, ParkedRow, PositionRow, RunError, RunFilter, RunFinish, RunIntent, RunRow, RunStatus,
+    StreamRow,
+};
+
+use crate::engine::{Engine, EngineError, Result};
+use crate::spec::SyncSpec;
+
+/// Everything the end of a run writes to the state.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Settlement {
+    /// Per stream.
+    pub streams: Vec<StreamRow>,
+    /// Rows set aside.
+    pub parked: Vec<ParkedRow>,
+    /// Parked entries that are settled: (stream, key JSON, outcome).
+    pub closed: Vec<(String, String, String)>,
+    /// Deletions made and held back.
+    pub deletions: Vec<DeletionRow>,
+    /// Positions that move.
+    pub positions: Vec<PositionRow>,
+    /// Conflicts.
+    pub conflicts: Vec<ConflictRow>,
+    /// What was seen of the source's transactions.
+    pub observation: Option<(i64, Vec<String>)>,
+    /// Named values of the sync.
+    pub notes: Vec<(String, String)>,
+    /// Sentences for the run.
+    pub remarks: Vec<String>,
+    /// Before-images are there.
+    pub undoable: bool,
+    /// A run that this one undoes.
+    pub undoes: Option<String>,
+}
+
+impl Settlement {
+    /// Sum over the streams.
+    #[must_use]
+    pub fn books(&self) -> Books {
+        let mut sum = Books::default();
+        self.streams.iter().for_each(|s| sum.add(&s.books));
+        sum
+    }
+
+    /// Computed, never declared: succeeded only when every book balances and nothing was parked or held back.
+    ///
+    /// # Errors
+    /// `books_unbalanced` naming the stream and both sides of the equation.
+    pub fn status(&self) -> Result<RunStatus> {
+        for s in &self.streams {
+            if let Err(e) = s.books.balance() {
+                let message = format!("stream `{}`: the books do not balance: {e}", s.stream);
+                return Err(syncline_connector::Error::new(ErrorKind::Internal, "books_unbalanced", message).into());
+            }
+        }
+        let sum = self.books();
+        Ok(if sum.parked + sum.held_back > 0 || self.deletions.iter().any(|d| !d.done) { RunStatus::Partial } else { RunStatus::Succeeded })
+    }
+}
+
+impl Engine {
+    /// Records what is about to be committed.
+    pub(crate) async fn save_intent(&self, run: &str, marker: &Marker, token: Option<String>, settlement: &Settlement) -> Result<()> {
+        let text = |v: serde_json::Result<String>| {
+            v.map_err(|e| EngineError::from(syncline_connector::Error::internal(format!("write intent: {e}"))))
+        };
+        let intent =
+            RunIntent { marker: text(serde_json::to_string(marker))?, token, settlement: text(serde_json::to_string(settlement))? };
+        let mut tx = self.store.begin().await?;
+        tx.save_intent(run, &intent).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Writes the end of a run: books, parked rows, positions and status, in one state transaction.
+    pub(crate) async fn settle(&self, run: &RunRow, settlement: &Settlement) -> Result<RunStatus> {
+        let status = settlement.status()?;
+        let mut tx = self.store.begin().await?;
+        self.write_settlement(&mut *tx, run, settlement).await?;
+        let finish = RunFinish {
+            status,
+            completed_at: self.clock.now(),
+            books: settlement.books(),
+            conflicts: settlement.conflicts.len() as u64,
+            error: None,
+            undoable: settlement.undoable,
+            notes: settlement.remarks.clone(),
+        };
+        tx.finish_run(&run.id, &finish).await?;
+        syncline_connector::fail::passable("finish.end")?;
+        tx.commit().await?;
+        Ok(status)
+    }
+
+    async fn write_settlement(&self, tx: &mut dyn StateTx, run: &RunRow, s: &Settlement) -> Result<()> {
+        for stream in &s.streams {
+            tx.save_stream(&run.id, stream).await?;
+        }
+        syncline_connector::fail::passable("finish.books")?;
+        for row in &s.parked {
+            tx.park(row).await?;
+        }
+        for (stream, key, outcome) in &s.closed {
+            tx.close_parked(&run.sync, &run.scope, stream, key, outcome, self.clock.now()).await?;
+        }
+        syncline_connector::fail::passable("finish.parked")?;
+        tx.save_deletions(&s.deletions).await?;
+        tx.save_conflicts(&s.conflicts).await?;
+        for position in &s.positions {
+            tx.save_position(position).await?;
+        }
+        syncline_connector::fail::passable("finish.checkpoint")?;
+        if let Some((at, open)) = &s.observation {
+            tx.add_observation(&run.sync, &ObservationRow { at: *at, open: open.clone() }).await?;
+        }
+        for (name, value) in &s.notes {
+            tx.save_note(&run.sync, name, value).await?;
+        }
+        if let Some(undone) = &s.undoes {
+            tx.mark_undone(undone, &run.id).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends a run that wrote nothing, or whose transaction is gone.
+    pub(crate) async fn finish_failed(&self, run: &str, error: &EngineError) -> Result<()> {
+        let status = if matches!(error, EngineError::Interrupted) { RunStatus::Cancelled } else { RunStatus::Failed };
+        self.finish_with(run, status, run_error(error)).await
+    }
+
+    async fn finish_with(&self, run: &str, status: RunStatus, error: RunError) -> Result<()> {
+        let finish = RunFinish {
+            status,
+            completed_at: self.clock.now(),
+            books: Books::default(),
+            conflicts: 0,
+            error: Some(error),
+            undoable: false,
+            notes: Vec::new(),
+        };
+        let mut tx = self.store.begin().await?;
+        tx.finish_run(run, &finish).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Settles runs of this sync and scope that a dead process left `running`. Called under the lock, so none is alive.
+    pub(crate) async fn settle_dead_runs(&self, sync: &SyncSpec, scope: &str) -> Result<()> {
+        let filter =
+            RunFilter { sync: Some(sync.name.clone()), scope: Some(scope.to_owned()), status: Some(RunStatus::Running), since: None };
+        let mut tx = self.store.begin().await?;
+        let dead = tx.list_runs(&filter, &syncline_store::rows::Page::default()).await?;
+        tx.commit().await?;
+        for run in dead {
+            self.settle_dead_run(sync, &run).await?;
+        }
+        Ok(())
+    }
+
+    async fn settle_dead_run(&self, sync: &SyncSpec, run: &RunRow) -> Result<()> {
+        let died =
+            |message: &str| RunError { code: "process_died".to_owned(), message: message.to_owned(), hint: None, causes: Vec::new() };
+        let Some(intent) = &run.intent else {
+            return self.finish_with(&run.id, RunStatus::Failed, died("the process died before anything was committed")).await;
+        };
+        let parse = |what: &str| syncline_store::StoreError::Corrupt { message: format!("the {what} of run {} does not parse", run.id) };
+        let marker: Marker = serde_json::from_str(&intent.marker).map_err(|_| parse("marker"))?;
+        let settlement: Settlement = serde_json::from_str(&intent.settlement).map_err(|_| parse("settlement"))?;
+        let to = self.connector_for(&sync.to.0)?;
+        let mut dest = to.destination(&sync.to.1).await?;
+        match dest.fate(&marker, intent.token.as_deref()).await? {
+            CommitFate::Committed => self.settle(run, &settlement).await.map(drop),
+            CommitFate::RolledBack => {
+                self.finish_with(&run.id, RunStatus::Failed, died("the process died before its commit was durable")).await
+            }
+            CommitFate::Unknown => {
+                let text = "the process died at its commit and nobody can tell whether it went through; writes are by key, so this run repeats them";
+                self.finish_with(&run.id, RunStatus::Failed, died(text)).await
+            }
+        }
+    }
+}
+
+/// An engine error as a run keeps it.
+#[must_use]
+pub fn run_error(error: &EngineError) -> RunError {
+    let mut causes = Vec::new();
+    let mut cause = std::error::Error::source(error);
+    while let Some(c) = cause {
+        causes.push(c.to_string());
+        cause = c.source();
+    }
+    RunError { code: error.code().to_owned(), message: error.to_string(), hint: error.hint(), causes }
+}

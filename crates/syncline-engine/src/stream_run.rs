@@ -1,0 +1,442 @@
+//! One stream within a run: which rows are moved, which keys are deleted, and what that adds up to.
+
+use async_trait::async_trait;
+use syncline_connector::{Predicate, RawChunk, Reject, Snapshot, StagedRun, WritePath};
+use syncline_model::{Key, LogicalType, RowBatch, TableName, Value};
+use syncline_store::rows::{Page, ParkedFilter, PositionRow, SegmentRow};
+
+use crate::compare::{self, Choice};
+use crate::deletions;
+use crate::engine::{Engine, EngineError, Result};
+use crate::link::Link;
+use crate::moving::{Moved, Parked, Selection, Sink, Watch};
+use crate::pairing::Pair;
+use crate::pipeline::{Phase, RunContext};
+use crate::spec::{Edits, Mode};
+
+/// Keys asked for in one read.
+const KEYS_PER_READ: usize = 10_000;
+
+/// What staging a stream gave, before it is applied.
+#[derive(Debug)]
+pub(crate) struct StreamResult {
+    /// How it was read.
+    pub mode: String,
+    /// Straight or staged.
+    pub path: WritePath,
+    /// Digest used.
+    pub digest: Option<Choice>,
+    /// Rows in scope at the source.
+    pub in_scope: u64,
+    /// Proved equal by digest.
+    pub equal_by_digest: u64,
+    /// Rows read.
+    pub fetched: u64,
+    /// Rows found unchanged or kept without being staged (three-way).
+    pub settled: (u64, u64),
+    /// Rows set aside so far.
+    pub parked: Vec<Parked>,
+    /// Keys staged for deletion.
+    pub deletes: RowBatch,
+    /// Keys held back, and why.
+    pub held: Option<(RowBatch, String)>,
+    /// Destination rows left alone.
+    pub extra: u64,
+    /// Segments to remember, with their shape.
+    pub segments: Option<(String, Vec<SegmentRow>)>,
+    /// Position before this run.
+    pub position: Option<PositionRow>,
+    /// Rows of the window that are not older than the last success.
+    pub after_last: u64,
+    /// Largest cursor seen.
+    pub cursor_max: Option<Value>,
+    /// Open parked entries that this run tried again or covered.
+    pub retried: Vec<String>,
+    /// Conflicts.
+    pub conflicts: Vec<syncline_store::rows::ConflictRow>,
+    /// Sentences for the run.
+    pub remarks: Vec<String>,
+    /// New bases, spooled.
+    pub bases: Option<crate::keep::BaseSpool>,
+    /// Start, for the duration.
+    pub started_ms: u64,
+}
+
+pub(crate) struct StreamRun<'a> {
+    pub engine: &'a Engine,
+    pub context: &'a RunContext<'a>,
+    pub link: LinkFacts<'a>,
+    pub pair: &'a Pair,
+    pub index: usize,
+    pub raw: bool,
+    pub phase: Phase,
+    pub ours: &'a [TableName],
+    pub result: StreamResult,
+}
+
+/// What a stream needs to know of its link.
+#[derive(Clone, Copy)]
+pub(crate) struct LinkFacts<'a> {
+    pub from: &'a syncline_connector::Capabilities,
+    pub to: &'a syncline_connector::Capabilities,
+    pub dest_catalog: &'a syncline_model::Catalog,
+}
+
+impl<'a> StreamRun<'a> {
+    #[allow(clippy::too_many_arguments, reason = "one call site; the parts belong to the run, not to each other")]
+    pub fn new(
+        engine: &'a Engine,
+        context: &'a RunContext<'a>,
+        link: &'a Link,
+        pair: &'a Pair,
+        index: usize,
+        path: WritePath,
+        raw: bool,
+        phase: Phase,
+        ours: &'a [TableName],
+    ) -> Self {
+        let width = pair.key_at.len();
+        let result = StreamResult {
+            mode: String::new(),
+            path,
+            digest: None,
+            in_scope: 0,
+            equal_by_digest: 0,
+            fetched: 0,
+            settled: (0, 0),
+            parked: Vec::new(),
+            deletes: RowBatch::new(width),
+            held: None,
+            extra: 0,
+            segments: None,
+            position: None,
+            after_last: 0,
+            cursor_max: None,
+            retried: Vec::new(),
+            conflicts: Vec::new(),
+            remarks: Vec::new(),
+            bases: None,
+            started_ms: engine.clock.monotonic_ms(),
+        };
+        let facts = LinkFacts { from: link.source.capabilities(), to: link.dest.capabilities(), dest_catalog: &link.dest_catalog };
+        Self { engine, context, link: facts, pair, index, raw, phase, ours, result }
+    }
+
+    pub fn into_result(self) -> StreamResult {
+        self.result
+    }
+
+    /// Moves this stream's rows into the staged run and stages its deletions.
+    pub async fn stage(&mut self, source: &mut dyn Snapshot, dest: &mut dyn Snapshot, staged: &mut dyn StagedRun) -> Result<()> {
+        self.load_state().await?;
+        let mode = self.mode();
+        self.result.mode = if self.context.options.key.is_some() { "key".into() } else { mode.as_str().into() };
+        if let Some(text) = &self.context.options.key {
+            return self.stage_one_record(text, source, dest, staged).await;
+        }
+        let fresh = self.pair.create.is_some();
+        let dest_rows = if fresh { 0 } else { dest.count(&self.pair.dest, &self.pair.filter_dest).await? };
+        match mode {
+            Mode::Incremental => match self.window() {
+                Some(from) => self.stage_window(from, source, dest, staged).await,
+                None if dest_rows == 0 => self.stage_all(dest_rows, source, dest, staged).await,
+                None => self.stage_difference(source, dest, staged).await,
+            },
+            Mode::Diff if dest_rows > 0 => self.stage_difference(source, dest, staged).await,
+            Mode::Diff | Mode::Full => self.stage_all(dest_rows, source, dest, staged).await,
+        }
+    }
+
+    fn mode(&self) -> Mode {
+        self.context.options.mode.unwrap_or(self.pair.policy.mode)
+    }
+
+    fn keeps(&self) -> bool {
+        self.pair.policy.edits == Edits::Keep
+    }
+
+    async fn load_state(&mut self) -> Result<()> {
+        let (sync, scope) = (&self.context.sync.name, self.context.scope);
+        let mut tx = self.engine.store.begin().await?;
+        self.result.position = tx.load_position(sync, scope, &self.pair.stream).await?;
+        let filter = ParkedFilter {
+            sync: Some(sync.clone()),
+            scope: Some(scope.to_owned()),
+            stream: Some(self.pair.stream.clone()),
+            ..ParkedFilter::default()
+        };
+        let open = tx.list_parked(&filter, &Page { offset: 0, limit: u32::MAX }).await?;
+        tx.commit().await?;
+        self.result.retried = open.into_iter().map(|p| p.key_json).collect();
+        Ok(())
+    }
+
+    /// Where an incremental read starts; `None` when nothing proves that anything was synced before.
+    fn window(&self) -> Option<Predicate> {
+        let cursor = self.pair.policy.options.cursor.clone()?;
+        let position = self.result.position.as_ref()?;
+        let column = self.pair.source.column(&cursor)?;
+        let value = match column.logical {
+            LogicalType::TimestampTz { .. } => Value::TimestampTz(position.mark?),
+            _ => {
+                let json = serde_json::from_str(position.cursor_json.as_ref()?).ok()?;
+                syncline_model::json::to_value(&json)?
+            }
+        };
+        Some(Predicate::AtLeast(cursor, value))
+    }
+
+    fn sink<'s>(&self, staged: &'s mut dyn StagedRun) -> StagedSink<'s> {
+        StagedSink { staged, stream: self.index }
+    }
+
+    async fn move_selected(
+        &mut self,
+        filter: Vec<Predicate>,
+        raw: bool,
+        source: &mut dyn Snapshot,
+        dest: &mut dyn Snapshot,
+        staged: &mut dyn StagedRun,
+    ) -> Result<()> {
+        let watch = self.watch();
+        let selection = Selection { filter, raw: raw && !self.keeps() && watch.is_none(), watch };
+        let memory = self.context.sync.memory;
+        if self.keeps() {
+            return self.move_keeping_edits(&selection, source, dest, staged).await;
+        }
+        let mut sink = self.sink(staged);
+        let moved = self.engine.move_rows(self.pair, memory, source, &mut sink, &selection).await?;
+        self.take(moved);
+        Ok(())
+    }
+
+    pub(crate) fn take(&mut self, moved: Moved) {
+        self.result.fetched += moved.fetched;
+        self.result.parked.extend(moved.parked);
+        self.result.after_last += moved.after_last;
+        if moved.cursor_max.is_some() {
+            self.result.cursor_max = moved.cursor_max;
+        }
+    }
+
+    /// A cursor has to be seen to be remembered.
+    fn watch(&self) -> Option<Watch> {
+        if self.mode() != Mode::Incremental || self.context.options.key.is_some() {
+            return None;
+        }
+        let cursor = self.pair.policy.options.cursor.as_ref()?;
+        let column = self.pair.reads.iter().position(|r| r == cursor)?;
+        Some(Watch { column, last: self.result.position.as_ref().and_then(|p| p.last_synced_at) })
+    }
+
+    /// Every row; the listing is complete, so what the destination has beyond it was deleted.
+    async fn stage_all(
+        &mut self,
+        dest_rows: u64,
+        source: &mut dyn Snapshot,
+        dest: &mut dyn Snapshot,
+        staged: &mut dyn StagedRun,
+    ) -> Result<()> {
+        if self.phase != Phase::Deletions {
+            self.engine.progress.stream_started(&self.pair.stream, "read", self.pair.source.rows_estimate);
+            self.move_selected(Vec::new(), self.raw, source, dest, staged).await?;
+            self.result.in_scope = self.result.fetched;
+        }
+        if dest_rows == 0 || self.phase == Phase::Upserts {
+            return Ok(());
+        }
+        let keys = compare::compare_keys(self.pair, (&mut *source, &mut *dest)).await?;
+        if self.phase == Phase::Everything && keys.source_rows != self.result.in_scope {
+            let e = syncline_connector::Error::internal(format!(
+                "stream `{}`: {} rows read, {} counted in the same snapshot",
+                self.pair.stream, self.result.in_scope, keys.source_rows
+            ));
+            return Err(e.into());
+        }
+        self.stage_deletions(keys.extra, keys.dest_rows, keys.source_rows, dest, staged).await
+    }
+
+    /// Only what differs.
+    async fn stage_difference(&mut self, source: &mut dyn Snapshot, dest: &mut dyn Snapshot, staged: &mut dyn StagedRun) -> Result<()> {
+        if self.keeps() {
+            return self.stage_all(1, source, dest, staged).await;
+        }
+        self.engine.progress.stream_started(&self.pair.stream, "compare", self.pair.source.rows_estimate);
+        let choice = compare::choose(self.pair, self.link.from, self.link.to);
+        let stored = if choice == Choice::Remembered { self.remembered_segments().await? } else { None };
+        let lookup = |shape: &str| stored.as_ref().filter(|(s, _)| s == shape).map(|(_, rows)| rows.clone()).unwrap_or_default();
+        let found = compare::differ(self.pair, choice, (&mut *source, &mut *dest), &lookup).await?;
+        self.result.digest = Some(choice);
+        if self.phase != Phase::Deletions {
+            syncline_connector::fail::passable("diff.fetch")?;
+            self.result.in_scope = found.source_rows;
+            self.result.equal_by_digest = found.source_rows - (found.fetch.len() as u64).min(found.source_rows);
+            self.move_keys(&found.fetch, source, dest, staged).await?;
+        }
+        if choice == Choice::Remembered {
+            self.result.segments = Some((found.shape, found.segments));
+        }
+        if self.phase == Phase::Upserts {
+            return Ok(());
+        }
+        self.stage_deletions(found.extra, found.dest_rows, found.source_rows, dest, staged).await
+    }
+
+    async fn remembered_segments(&self) -> Result<Option<(String, Vec<SegmentRow>)>> {
+        let (sync, scope, stream) = (&self.context.sync.name, self.context.scope, &self.pair.stream);
+        let mut tx = self.engine.store.begin().await?;
+        let note = tx.load_note(sync, &format!("segments/{scope}/{stream}")).await?;
+        let Some(shape) = note else { return Ok(None) };
+        let rows = tx.load_segments(sync, scope, stream, &shape).await?;
+        tx.commit().await?;
+        Ok(Some((shape, rows)))
+    }
+
+    /// Moves rows by source key. A key that is gone meanwhile cannot happen: one snapshot serves the whole run.
+    async fn move_keys(
+        &mut self,
+        keys: &RowBatch,
+        source: &mut dyn Snapshot,
+        dest: &mut dyn Snapshot,
+        staged: &mut dyn StagedRun,
+    ) -> Result<()> {
+        for start in (0..keys.len()).step_by(KEYS_PER_READ) {
+            let mut part = RowBatch::new(keys.width());
+            for i in start..keys.len().min(start + KEYS_PER_READ) {
+                let row = keys.row(i);
+                (0..keys.width()).for_each(|c| part.push_encoded(row.encoded(c)));
+            }
+            let filter = vec![Predicate::KeyIn { columns: self.pair.key_source.clone(), keys: part }];
+            self.move_selected(filter, false, source, dest, staged).await?;
+        }
+        Ok(())
+    }
+
+    /// The rows of the window, and the parked ones again.
+    async fn stage_window(
+        &mut self,
+        from: Predicate,
+        source: &mut dyn Snapshot,
+        dest: &mut dyn Snapshot,
+        staged: &mut dyn StagedRun,
+    ) -> Result<()> {
+        if self.phase == Phase::Deletions {
+            return Ok(());
+        }
+        self.engine.progress.stream_started(&self.pair.stream, "read", None);
+        self.move_selected(vec![from], false, source, dest, staged).await?;
+        let mut keys = RowBatch::new(self.pair.key_at.len());
+        for key in self.result.retried.iter().filter_map(|k| Key::from_json(k)) {
+            if key.0.len() == keys.width() {
+                keys.push_row(key.0.iter().map(Value::view));
+            }
+        }
+        if !keys.is_empty() {
+            self.move_keys(&keys, source, dest, staged).await?;
+        }
+        self.result.in_scope = self.result.fetched;
+        Ok(())
+    }
+
+    /// One record by its source key: moved when it is there, deleted as the policy says when it is not.
+    async fn stage_one_record(
+        &mut self,
+        text: &str,
+        source: &mut dyn Snapshot,
+        dest: &mut dyn Snapshot,
+        staged: &mut dyn StagedRun,
+    ) -> Result<()> {
+        let key = self.parse_key(text)?;
+        let mut keys = RowBatch::new(key.0.len());
+        keys.push_row(key.0.iter().map(Value::view));
+        if self.phase != Phase::Deletions {
+            self.move_keys(&keys, source, dest, staged).await?;
+            self.result.in_scope = self.result.fetched;
+        }
+        self.result.retried.retain(|k| *k == key.to_json());
+        let gone = self.phase != Phase::Upserts && self.result.fetched == 0;
+        if gone && self.pair.create.is_none() && self.pair.delete.is_some() && self.pair.owns == crate::spec::Owns::Table {
+            staged.stage_deletes(self.index, &keys).await?;
+            self.result.deletes = keys;
+        }
+        Ok(())
+    }
+
+    fn parse_key(&self, text: &str) -> Result<Key> {
+        let columns: Vec<_> = self.pair.key_source.iter().filter_map(|k| self.pair.source.column(k)).collect();
+        let parts: Vec<&str> = if columns.len() == 1 { vec![text] } else { text.split(',').map(str::trim).collect() };
+        let bad = |why: String| EngineError::Config {
+            code: "key_invalid",
+            message: format!("stream `{}`: `{text}` is no key: {why}", self.pair.stream),
+            hint: Some(format!("the key is ({})", self.pair.key_source.join(", "))),
+        };
+        if parts.len() != columns.len() {
+            return Err(bad(format!("it has {} parts, the key has {}", parts.len(), columns.len())));
+        }
+        let value = |(part, column): (&&str, &&syncline_model::Column)| {
+            key_value(part, &column.logical).ok_or_else(|| bad(format!("`{part}` does not fit `{}`", column.name)))
+        };
+        parts.iter().zip(&columns).map(value).collect::<Result<Vec<_>>>().map(Key)
+    }
+
+    async fn stage_deletions(
+        &mut self,
+        extra: RowBatch,
+        owned: u64,
+        source_rows: u64,
+        dest: &mut dyn Snapshot,
+        staged: &mut dyn StagedRun,
+    ) -> Result<()> {
+        let approved = self.context.options.approve_deletes;
+        let decision = deletions::decide(self.pair, extra, owned, source_rows, approved);
+        self.result.extra = decision.extra;
+        self.result.held = decision.held;
+        let mut delete = decision.delete;
+        if !self.pair.policy.cascade_allow {
+            let reached = deletions::reached(self.pair, self.ours, &delete, self.link.dest_catalog, dest).await?;
+            if !reached.is_empty() {
+                let reason = format!("{}; allow it with `cascade: allow`", reached.join("; "));
+                self.result.held = Some((std::mem::replace(&mut delete, RowBatch::new(self.pair.key_at.len())), reason));
+            }
+        }
+        if !delete.is_empty() {
+            staged.stage_deletes(self.index, &delete).await?;
+        }
+        self.result.deletes = delete;
+        Ok(())
+    }
+}
+
+/// A key part as the user typed it.
+fn key_value(text: &str, logical: &LogicalType) -> Option<Value> {
+    use syncline_model::civil;
+    Some(match logical {
+        LogicalType::Int { unsigned: true, bits: 64 } => Value::U64(text.parse().ok()?),
+        LogicalType::Int { .. } | LogicalType::Year => Value::I64(text.parse().ok()?),
+        LogicalType::Bool => Value::Bool(text.parse().ok()?),
+        LogicalType::Uuid => Value::Uuid(civil::parse_uuid(text)?),
+        LogicalType::Date => Value::Date(civil::parse_date(text)?),
+        LogicalType::Timestamp { .. } => Value::Timestamp(civil::parse_timestamp(text)?),
+        LogicalType::TimestampTz { .. } => Value::TimestampTz(civil::parse_timestamptz(text)?),
+        LogicalType::Decimal { .. } => Value::Decimal(syncline_model::decimal::normal(text)?.into_owned()),
+        LogicalType::Any => text.parse().map_or_else(|_| Value::Text(text.to_owned()), Value::I64),
+        _ => Value::Text(text.to_owned()),
+    })
+}
+
+/// Rows into the staged run.
+pub(crate) struct StagedSink<'s> {
+    pub staged: &'s mut dyn StagedRun,
+    pub stream: usize,
+}
+
+#[async_trait]
+impl Sink for StagedSink<'_> {
+    async fn rows(&mut self, rows: &RowBatch) -> Result<Vec<Reject>> {
+        Ok(self.staged.stage(self.stream, rows).await?)
+    }
+
+    async fn raw(&mut self, chunk: RawChunk) -> Result<()> {
+        Ok(self.staged.stage_raw(self.stream, chunk).await?)
+    }
+}
