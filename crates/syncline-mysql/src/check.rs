@@ -12,7 +12,7 @@ use crate::{discover, horizon, quote};
 /// Looks at everything a role needs. Tables that are not visible are findings, never errors.
 pub(crate) async fn run(conn: &mut Conn, site: &Site, role: Role, tables: &[TableName]) -> Result<Vec<Finding>> {
     let mut found = vec![good("server", format!("{}, up to {} bytes per statement", site.flavour.title(), site.packet_max))];
-    let catalog = discover::catalog(conn, site, true).await?;
+    let catalog = discover::catalog(conn, site).await?;
     let mut visible: Vec<&Table> = Vec::new();
     for name in tables {
         match catalog.table(name) {

@@ -33,7 +33,7 @@ impl Destination for Writer {
     }
 
     async fn discover(&mut self) -> Result<Catalog> {
-        discover::catalog(&mut self.conn, &self.site, false).await
+        discover::catalog(&mut self.conn, &self.site).await
     }
 
     async fn snapshot(&mut self) -> Result<Box<dyn Snapshot>> {

@@ -16,19 +16,22 @@ use crate::quote;
 /// Bookkeeping of ours, never shown as the user's tables.
 const OWN_TABLES: [&str; 2] = ["syncline_marker", "syncline_before"];
 
+/// Beginnings of staging tables, which are ordinary tables on MySQL: one may be left over from a killed run.
+const STAGING: [&str; 3] = ["syncline_rows_", "syncline_dels_", "syncline_seen_"];
+
 /// One row of a catalogue query: text cells.
 type Cells = Vec<Option<String>>;
 
 /// Tables under construction, by schema and name.
 type Tables = BTreeMap<(String, String), Table>;
 
-/// Reads the catalogue; `own` also shows our bookkeeping tables.
-pub(crate) async fn catalog(conn: &mut Conn, site: &Site, own: bool) -> Result<Catalog> {
+/// Reads the catalogue, our own tables left out.
+pub(crate) async fn catalog(conn: &mut Conn, site: &Site) -> Result<Catalog> {
     let scope = match &site.database {
         Some(db) => format!("table_schema = {}", quote::text(db)),
         None => "table_schema NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys')".to_owned(),
     };
-    let mut tables = tables(conn, &scope, own).await?;
+    let mut tables = tables(conn, &scope).await?;
     let json = json_checks(conn, site, &scope, &mut tables).await?;
     columns::read(conn, site, &scope, &json, &mut tables).await?;
     keys::indexes(conn, site, &scope, &mut tables).await?;
@@ -37,7 +40,7 @@ pub(crate) async fn catalog(conn: &mut Conn, site: &Site, own: bool) -> Result<C
     Ok(Catalog { tables: tables.into_values().collect() })
 }
 
-async fn tables(conn: &mut Conn, scope: &str, own: bool) -> Result<Tables> {
+async fn tables(conn: &mut Conn, scope: &str) -> Result<Tables> {
     let sql = format!(
         "SELECT table_schema, table_name, table_type, engine, table_rows, create_options, table_comment FROM information_schema.tables \
          WHERE {scope} AND table_type IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED')"
@@ -45,7 +48,7 @@ async fn tables(conn: &mut Conn, scope: &str, own: bool) -> Result<Tables> {
     let mut out = Tables::new();
     for row in texts(conn, &sql, "discover tables").await? {
         let [schema, name, kind, engine, rows, options, comment] = take(row);
-        if !own && OWN_TABLES.contains(&name.as_str()) {
+        if OWN_TABLES.contains(&name.as_str()) || STAGING.iter().any(|p| name.starts_with(p)) {
             continue;
         }
         let view = kind == "VIEW";

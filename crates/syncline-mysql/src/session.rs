@@ -28,6 +28,8 @@ pub(crate) struct Session {
     loads: HashMap<String, Load>,
     /// Staging tables that are ordinary tables (MySQL), to be dropped at the end.
     staging: Vec<String>,
+    /// Foreign-key checks are off: rows are on their way into tables of this run's making, children perhaps first.
+    unchecked: bool,
     /// A lock wait or deadlock undid the transaction: nothing of it may be committed (C11).
     undone: bool,
 }
@@ -42,7 +44,7 @@ impl Session {
     pub(crate) async fn open(site: &Site) -> Result<Self> {
         let conn = site.connect().await?;
         let dialect = Sql { flavour: site.flavour.clone(), database: site.database.clone(), connection: conn.id() };
-        Ok(Self { conn, site: site.clone(), dialect, loads: HashMap::new(), staging: Vec::new(), undone: false })
+        Ok(Self { conn, site: site.clone(), dialect, loads: HashMap::new(), staging: Vec::new(), unchecked: false, undone: false })
     }
 
     /// Maps an error. After a lock wait the server has undone the statement only: the rest goes, too, so that nothing half stays.
@@ -72,6 +74,17 @@ impl Session {
             .hint("nothing was written; report this with the table's definition"))
     }
 
+    /// Switches foreign-key checks off for loads into new tables, and on again for everything else. What slips in meanwhile
+    /// is found by `syncline-sql` with an anti-join before the commit.
+    async fn check_keys(&mut self, on: bool) -> Result<()> {
+        if self.unchecked == on {
+            let sql = if on { "SET foreign_key_checks = 1" } else { "SET foreign_key_checks = 0" };
+            self.conn.query_drop(sql).await.map_err(|e| fault::map(e, "set up a load"))?;
+            self.unchecked = !on;
+        }
+        Ok(())
+    }
+
     async fn drop_staging(&mut self) {
         for table in std::mem::take(&mut self.staging) {
             // Only tidying: what stays is dropped by the next run that uses the name.
@@ -98,6 +111,7 @@ impl SqlSession for Session {
     }
 
     async fn execute(&mut self, sql: &str) -> Result<u64> {
+        self.check_keys(true).await?;
         if !self.dialect.staging_is_temporary()
             && let Some((table, _)) =
                 sql.strip_prefix("CREATE TABLE ").filter(|s| s.contains("syncline_n BIGINT")).and_then(|s| s.split_once(" ("))
@@ -129,6 +143,7 @@ impl SqlSession for Session {
     }
 
     async fn load(&mut self, target: &LoadTarget, rows: &RowBatch) -> Result<Vec<Reject>> {
+        self.check_keys(!target.fresh).await?;
         let packet_max = self.site.packet_max;
         let mut load = self.loads.remove(&target.table).unwrap_or_else(|| Load::new(target, packet_max));
         let bytes_max = STATEMENT_BYTES.min(load.encoder.row_bytes_max());

@@ -38,7 +38,7 @@ impl Source for Reader {
     }
 
     async fn discover(&mut self) -> Result<Catalog> {
-        discover::catalog(&mut self.conn, &self.site, true).await
+        discover::catalog(&mut self.conn, &self.site).await
     }
 
     async fn snapshot(&mut self) -> Result<Box<dyn Snapshot>> {

@@ -7,3 +7,8 @@ mod digests;
 mod reading;
 mod values;
 mod world;
+
+mod conformance {
+    //! The connector contract, sentence by sentence.
+    syncline_testkit::conformance!(syncline_testkit::conformance::on_mariadb(syncline_mysql::connector()).await);
+}
