@@ -247,8 +247,10 @@ impl SqlRun {
         let names = |list: &[&Column]| list.iter().map(|c| d.quote(&c.name)).collect::<Vec<_>>().join(", ");
         let of_run = format!("b.run = {} AND b.stream = {}", d.literal(run), d.literal(&s.write.stream));
         let fresh = format!("NOT {}", self.is_changed(stream));
+        // Images of deletions are numbered downwards from -1; staged rows are numbered upwards, each number once.
+        let number = "CASE WHEN b.n < 0 THEN -2 * b.n - 1 ELSE 2 * b.n END";
         let restore = format!(
-            "INSERT INTO {} ({}, {n}) SELECT {}, b.n FROM {} b WHERE {of_run} AND b.op IN ('U', 'D') AND {fresh}",
+            "INSERT INTO {} ({}, {n}) SELECT {}, {number} FROM {} b WHERE {of_run} AND b.op IN ('U', 'D') AND {fresh}",
             s.rows,
             names(&columns),
             d.image_select(&s.write.table, &columns, "b"),

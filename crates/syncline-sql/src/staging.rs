@@ -140,18 +140,19 @@ impl SqlRun {
     /// set aside before the constraint is added, so that it holds.
     pub(crate) async fn finish_tables(&mut self) -> Result<()> {
         let loaded: Vec<usize> = (0..self.streams.len()).filter(|&i| self.streams[i].created).collect();
-        if self.dialect().ddl_commits() {
-            return self.set_sequences(&loaded).await;
-        }
+        // Where DDL commits, keys and foreign keys were made before the first row.
+        let late = !self.dialect().ddl_commits();
         for &stream in &loaded {
             if self.streams[stream].write.path == WritePath::Load {
-                self.add_keys(stream).await?;
+                if late {
+                    self.add_keys(stream).await?;
+                }
                 let o = &mut self.streams[stream].outcome;
                 o.created = o.staged;
             }
         }
         self.park_loaded_orphans().await?;
-        for &stream in &loaded {
+        for &stream in loaded.iter().filter(|_| late) {
             self.add_foreign_keys(stream).await?;
         }
         self.set_sequences(&loaded).await
