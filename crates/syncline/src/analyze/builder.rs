@@ -1,7 +1,7 @@
 //! Reads calls of the Supabase query builder (`.from('t').upsert(rows, { onConflict: 'k' })`), which write without any SQL text.
 
 use super::embedded::Language;
-use super::mapping::{is_mapping_table, is_new_column, merged};
+use super::mapping::{is_entity_column, is_mapping_table, is_new_column, merged};
 use super::report::{Action, Effect, Extent, Hazard, IdMapping};
 
 /// A chain longer than this is not one call.
@@ -100,13 +100,22 @@ fn window(effect: &mut Effect, rest: &str) {
     }
 }
 
+/// `.eq('entity_type', 'doctor')`, `{ entity_type: 'doctor' }`.
+fn entity(rest: &str) -> Option<(String, String)> {
+    let column = rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).find(|w| is_entity_column(w))?;
+    let after = rest.split_once(column)?.1.trim_start_matches(['\'', '"', ' ', ',', ':']);
+    let before = rest.len() - after.len();
+    let (value, _) = quoted(rest.get(before.checked_sub(1)?..)?)?;
+    Some((column.to_owned(), value.to_owned()))
+}
+
 /// A mapping table, or `legacy_patient_id` named anywhere in the call.
 fn legacy(table: &str, rest: &str) -> Vec<IdMapping> {
     let words = || rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     let columns = words().filter(|w| w.starts_with("legacy_") && w.ends_with("_id") || *w == "legacy_id");
     if is_mapping_table(table) {
         let new = words().find(|w| is_new_column(w)).map(str::to_owned);
-        return vec![IdMapping::Table { table: table.to_owned(), legacy: columns.map(str::to_owned).next(), new }];
+        return vec![IdMapping::Table { table: table.to_owned(), legacy: columns.map(str::to_owned).next(), new, entity: entity(rest) }];
     }
     merged(columns.map(|w| IdMapping::Column { column: w.to_owned() }).collect())
 }

@@ -146,13 +146,14 @@ fn write_stream(out: &mut String, name: &str, stream: &Stream, all_cursor: bool)
 
 fn ids_yaml(ids: &IdMapping) -> String {
     match ids {
-        IdMapping::Table { table, legacy, new } => {
-            let legacy = legacy.as_deref().map_or(String::new(), |c| format!(", legacy: {}", scalar(c)));
-            let new = new.as_deref().map_or(String::new(), |c| format!(", new: {}", scalar(c)));
-            format!("{{ table: {}{legacy}{new} }}", scalar(table))
+        IdMapping::Table { table, legacy, new, entity } => {
+            let check = if legacy.is_none() || new.is_none() { "   # CHECK: its columns were not seen" } else { "" };
+            let (legacy, new) = (legacy.as_deref().unwrap_or("legacy_id"), new.as_deref().unwrap_or("new_id"));
+            let entity = entity.as_ref().map_or(String::new(), |(c, v)| format!(", entity: {{ {}: {} }}", scalar(c), scalar(v)));
+            format!("{{ table: {}, legacy: {}, new: {}{entity} }}{check}", scalar(table), scalar(legacy), scalar(new))
         }
         IdMapping::Column { column } => format!("{{ column: {} }}", scalar(column)),
-        IdMapping::JsonPath { column, key } => format!("{{ column: {}, path: {} }}", scalar(column), scalar(key)),
+        IdMapping::JsonPath { column, key } => format!("{{ json: [{}, {}] }}", scalar(column), scalar(key)),
     }
 }
 

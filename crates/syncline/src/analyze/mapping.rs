@@ -11,6 +11,20 @@ pub(super) fn is_mapping_table(table: &str) -> bool {
     ends.iter().any(|e| t.ends_with(e)) || ["id_map", "id_mapping", "id_mappings", "idmap", "migration_map"].contains(&t.as_str())
 }
 
+/// Whether a column says which kind of record a pair is about.
+pub(super) fn is_entity_column(column: &str) -> bool {
+    matches!(column.to_ascii_lowercase().as_str(), "entity_type" | "entity" | "table_name" | "source_table" | "object_type")
+}
+
+/// `entity_type = 'patient'`.
+fn entity(span: Span<'_, '_>) -> Option<(String, String)> {
+    (0..span.0.len()).find_map(|i| {
+        let column = part(span.at(i)?).filter(|c| is_entity_column(c))?;
+        let value = span.at(i + 2).filter(|t| t.kind == Kind::Text && span.symbol(i + 1, '='))?;
+        Some((column, value.text.trim_matches('\'').to_owned()))
+    })
+}
+
 /// The mapping that most likely holds the ids of `table` itself: a table or a path before a column, and of several columns the one
 /// named after the table. A column of another name is a foreign key's.
 pub(super) fn own<'m>(found: &'m [IdMapping], table: &str) -> Option<&'m IdMapping> {
@@ -38,7 +52,7 @@ pub(super) fn mappings(span: Span<'_, '_>, tables: &[String]) -> Vec<IdMapping> 
     for table in tables.iter().filter(|t| is_mapping_table(t)) {
         let legacy = columns.iter().find(|c| is_legacy_column(c)).cloned();
         let new = columns.iter().find(|c| is_new_column(c)).cloned();
-        found.push(IdMapping::Table { table: table.clone(), legacy, new });
+        found.push(IdMapping::Table { table: table.clone(), legacy, new, entity: entity(span) });
     }
     found.extend(json_paths(span));
     if found.is_empty() {
@@ -60,9 +74,10 @@ pub(super) fn merged(mut found: Vec<IdMapping>) -> Vec<IdMapping> {
             .iter_mut()
             .find(|o| matches!((&**o, &mapping), (IdMapping::Table { table: a, .. }, IdMapping::Table { table: b, .. }) if a == b));
         match (twin, mapping) {
-            (Some(IdMapping::Table { legacy, new, .. }), IdMapping::Table { legacy: l, new: n, .. }) => {
+            (Some(IdMapping::Table { legacy, new, entity, .. }), IdMapping::Table { legacy: l, new: n, entity: e, .. }) => {
                 *legacy = legacy.take().or(l);
                 *new = new.take().or(n);
+                *entity = entity.take().or(e);
             }
             (_, mapping) => out.push(mapping),
         }

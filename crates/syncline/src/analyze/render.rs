@@ -20,7 +20,7 @@ impl fmt::Display for Extent {
 impl fmt::Display for IdMapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Table { table, legacy, new } => {
+            Self::Table { table, legacy, new, .. } => {
                 write!(f, "table {table}")?;
                 match (legacy, new) {
                     (Some(legacy), Some(new)) => write!(f, " ({legacy} → {new})"),

@@ -97,6 +97,8 @@ pub enum IdMapping {
         legacy: Option<String>,
         /// Column with the new id, where one was seen.
         new: Option<String>,
+        /// Column and value that select one kind of record (`entity_type`, `patient`), where they were seen.
+        entity: Option<(String, String)>,
     },
     /// A column on the destination table that holds the old id.
     Column {

@@ -111,8 +111,20 @@ fn a_moving_mark_is_incremental_and_a_page_of_ids_is_full() {
 fn the_three_shapes_of_id_mapping_are_recognised() {
     let report = fixtures();
     let script = fixture(&report, "02_patients.sql");
-    let pairs = IdMapping::Table { table: "migration_mappings".into(), legacy: Some("legacy_id".into()), new: Some("uuid_id".into()) };
+    let pairs = IdMapping::Table {
+        table: "migration_mappings".into(),
+        legacy: Some("legacy_id".into()),
+        new: Some("uuid_id".into()),
+        entity: Some(("entity_type".into(), "patient".into())),
+    };
     assert_eq!(table(script, "patients").id_mapping, [pairs]);
+    let called = IdMapping::Table {
+        table: "migration_mappings".into(),
+        legacy: Some("legacy_id".into()),
+        new: Some("new_id".into()),
+        entity: Some(("entity_type".into(), "doctor".into())),
+    };
+    assert_eq!(table(fixture(&report, "sync.ts"), "migration_mappings").id_mapping, [called]);
     let path = IdMapping::JsonPath { column: "metadata".into(), key: "legacy_id".into() };
     assert_eq!(table(script, "orders").id_mapping, [path]);
     let column = IdMapping::Column { column: "legacy_product_id".into() };
@@ -173,7 +185,7 @@ fn the_draft_is_yaml_with_a_stream_per_table_that_is_filled() {
     assert_eq!(streams["dispatch_patient"]["deletes"], "soft");
     assert_eq!(
         streams["dispatch_patient"]["ids"],
-        serde_json::json!({ "table": "migration_mappings", "legacy": "legacy_id", "new": "uuid_id" })
+        serde_json::json!({ "table": "migration_mappings", "legacy": "legacy_id", "new": "uuid_id", "entity": { "entity_type": "patient" } })
     );
     assert_eq!(streams["old_games"]["cursor"], "changed_at");
     assert!(streams.get("settings").is_none(), "rows written in a script are not a stream");
