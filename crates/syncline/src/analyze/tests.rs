@@ -363,3 +363,14 @@ proptest! {
         prop_assert_eq!(Fragment::whole("a\nb").line(2), 2);
     }
 }
+
+// req: FR-001
+#[test]
+fn the_draft_is_a_configuration_that_loads() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("syncline.yaml");
+    std::fs::write(&file, fixtures().draft.expect("rows are moved")).expect("it is written");
+    let environment = |_: &str| Some("postgres://u:p@localhost/d".to_owned());
+    let config = crate::config::Config::load_with(&file, &environment).expect("the draft is a valid configuration");
+    assert_eq!(config.syncs.len(), 1);
+}
