@@ -15,8 +15,6 @@ mod mapping;
 mod names;
 mod render;
 mod report;
-#[cfg(test)]
-mod tests;
 mod token;
 mod verdict;
 mod window;
@@ -59,3 +57,6 @@ fn script(path: &Path, language: Language, text: &str) -> Option<Script> {
     let tables = verdict::tables(found);
     (!tables.is_empty()).then(|| Script { path: path.to_owned(), language: language.name(), dialect, tables })
 }
+
+#[cfg(test)]
+mod tests;

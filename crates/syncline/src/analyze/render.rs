@@ -53,7 +53,8 @@ impl fmt::Display for Report {
             writeln!(f, "skipped {}: {}", skipped.path.display(), skipped.because)?;
         }
         let (reuse, adapt, replace) = self.totals();
-        writeln!(f, "{} scripts: {reuse} reuse, {adapt} adapt, {replace} replace", self.scripts.len())?;
+        let plural = if self.scripts.len() == 1 { "" } else { "s" };
+        writeln!(f, "{} script{plural}: tables to reuse {reuse}, to adapt {adapt}, to replace {replace}", self.scripts.len())?;
         match &self.draft {
             Some(draft) => write!(f, "\nDrafted config:\n\n{draft}"),
             None => writeln!(f, "No script moves rows, so there is no config to draft."),

@@ -225,7 +225,7 @@ fn the_report_reads_well_and_serialises() {
     let report = analyze(&[PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/analyze/seed.rb")]).expect("it is there");
     let text = report.to_string();
     assert!(text.contains("  roles: reuse\n"), "{text}");
-    assert!(text.contains("1 scripts: 2 reuse, 0 adapt, 0 replace"), "{text}");
+    assert!(text.contains("1 script: tables to reuse 2, to adapt 0, to replace 0"), "{text}");
     let json = serde_json::to_value(&report).expect("it serialises");
     assert_eq!(json["scripts"][0]["tables"][0]["verdict"], "reuse");
 }
