@@ -73,6 +73,8 @@ pub struct RunOptions {
     pub wait: bool,
     /// Exactly this plan.
     pub plan: Option<crate::report::Plan>,
+    /// Only these records: stream → source keys as JSON (parked rows tried again, differences repaired).
+    pub keys: Option<std::collections::BTreeMap<String, Vec<String>>>,
 }
 
 impl Default for RunOptions {
@@ -86,6 +88,7 @@ impl Default for RunOptions {
             approve_deletes: false,
             wait: false,
             plan: None,
+            keys: None,
         }
     }
 }
@@ -168,12 +171,6 @@ pub type Result<T, E = EngineError> = std::result::Result<T, E>;
 
 // Filled in step by step: each call moves to the file of its concept.
 impl Engine {
-    /// What a run would do, without writing anything anywhere: one plan per scope, with at most `changes_max` changes listed.
-    pub async fn plan(&self, sync: &crate::spec::SyncSpec, options: RunOptions, changes_max: usize) -> Result<Vec<crate::report::Plan>> {
-        let _ = (sync, options, changes_max);
-        Err(not_yet())
-    }
-
     /// Compares both sides by an independent path and stores the report; with `repair` it then writes the differences (a run of kind `repair`)
     /// and verifies again. `sample` is the share of rows to compare, 1.0 for all.
     pub async fn verify(
@@ -184,30 +181,6 @@ impl Engine {
         repair: bool,
     ) -> Result<Vec<crate::report::VerifyReport>> {
         let _ = (sync, options, sample, repair);
-        Err(not_yet())
-    }
-
-    /// Reachable, rights, types, drift, late-commit rule, with advice. Problems are findings, not errors.
-    pub async fn check(&self, sync: &crate::spec::SyncSpec) -> Result<crate::report::CheckReport> {
-        let _ = sync;
-        Err(not_yet())
-    }
-
-    /// What a connection holds.
-    pub async fn discover(&self, kind: &str, connection: &syncline_connector::ConnectionSpec) -> Result<syncline_model::Catalog> {
-        let _ = (kind, connection);
-        Err(not_yet())
-    }
-
-    /// Restores what a run changed; a run of kind `undo`. Rows changed since are refused and listed (`parked` of the report).
-    pub async fn undo(&self, sync: &crate::spec::SyncSpec, run: &str) -> Result<RunReport> {
-        let _ = (sync, run);
-        Err(not_yet())
-    }
-
-    /// Tries parked rows again by key: these ids, or all open ones of the sync when `ids` is empty.
-    pub async fn retry_parked(&self, sync: &crate::spec::SyncSpec, ids: &[u64]) -> Result<Vec<RunReport>> {
-        let _ = (sync, ids);
         Err(not_yet())
     }
 }

@@ -4,10 +4,12 @@
 //! [`Engine`] is the face; [`spec`] what the user asked for; [`report`] what comes back.
 
 mod account;
+mod check;
 mod compare;
 mod condition;
 mod create;
 mod deletions;
+mod dry;
 pub mod engine;
 mod horizon;
 pub mod identity;
@@ -18,12 +20,16 @@ mod moving;
 mod order;
 pub mod pairing;
 mod pipeline;
+mod plan;
+mod planned;
 pub mod policy;
 pub mod report;
+mod retry;
 mod scopes;
 mod settle;
 pub mod spec;
 mod stream_run;
 pub mod transform;
+mod undo;
 
 pub use engine::{Clock, Engine, EngineError, IdSource, Interrupt, Registry, Result, RunOptions, RunReport};

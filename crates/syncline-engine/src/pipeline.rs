@@ -116,6 +116,7 @@ impl Engine {
         let scope = (!context.scope.is_empty()).then_some(context.scope);
         let pairs = link.pairs(sync, scope, &context.options.streams, &remembered)?;
         refuse_drift(&pairs)?;
+        refuse_foreign_plan(context)?;
         fail::passable("run.planned")?;
         self.prepare(&mut link, &pairs).await?;
         let mut settlement = Settlement { notes: identities, ..Settlement::default() };
@@ -211,7 +212,13 @@ impl Engine {
 
     fn run_spec(&self, context: &RunContext<'_>, link: &Link, pairs: &[Pair], marker: &Marker, phase: Phase) -> RunSpec {
         let transactional = link.dest.capabilities().transactional_ddl;
-        let streams = pairs.iter().map(|p| stream_write(p, transactional && p.key_is_unique && phase != Phase::Deletions)).collect();
+        let planned = context.options.plan.is_some();
+        let one = |p: &Pair| {
+            let mut write = stream_write(p, transactional && p.key_is_unique && phase != Phase::Deletions);
+            write.expects |= planned;
+            write
+        };
+        let streams = pairs.iter().map(one).collect();
         RunSpec {
             marker: marker.clone(),
             streams,
@@ -339,6 +346,25 @@ fn takes_raw(link: &Link, pair: &Pair) -> bool {
         from.as_ref().and_then(|f| pair.source.column(f)).is_some_and(|f| link.to.raw_safe(f, to))
     };
     able && pair.is_plain() && pair.transform.is_identity() && pair.copied_from.iter().zip(&pair.columns).all(same)
+}
+
+/// A plan is for one sync, scope and configuration, and whole.
+fn refuse_foreign_plan(context: &RunContext<'_>) -> Result<()> {
+    let Some(plan) = &context.options.plan else { return Ok(()) };
+    let refuse = |code, message: String| {
+        let hint = Some("make a new one with `syncline plan --out FILE`".to_owned());
+        Err(EngineError::Config { code, message, hint })
+    };
+    if plan.version != crate::plan::PLAN_VERSION || plan.sync != context.sync.name || plan.scope != context.scope {
+        return refuse("plan_invalid", format!("the plan is for sync `{}`, scope `{}`, format {}", plan.sync, plan.scope, plan.version));
+    }
+    if plan.config != crate::plan::config_fingerprint(context.sync) {
+        return refuse("plan_stale", "the configuration of the sync changed since the plan was made".to_owned());
+    }
+    if !plan.complete {
+        return refuse("plan_invalid", "the plan does not list all of its changes".to_owned());
+    }
+    Ok(())
 }
 
 /// Drift that stops a stream stops the run before anything is read.

@@ -131,6 +131,14 @@ impl<'a> StreamRun<'a> {
         self.load_state().await?;
         let mode = self.mode();
         self.result.mode = if self.context.options.key.is_some() { "key".into() } else { mode.as_str().into() };
+        if let Some(plan) = &self.context.options.plan {
+            self.result.mode = "plan".into();
+            return self.stage_planned(plan, source, dest, staged).await;
+        }
+        if let Some(keys) = &self.context.options.keys {
+            self.result.mode = "key".into();
+            return self.stage_records(keys.get(&self.pair.stream).cloned().unwrap_or_default(), source, dest, staged).await;
+        }
         if let Some(text) = &self.context.options.key {
             return self.stage_one_record(text, source, dest, staged).await;
         }
@@ -325,12 +333,7 @@ impl<'a> StreamRun<'a> {
         }
         self.engine.progress.stream_started(&self.pair.stream, "read", None);
         self.move_selected(vec![from], false, source, dest, staged).await?;
-        let mut keys = RowBatch::new(self.pair.key_at.len());
-        for key in self.result.retried.iter().filter_map(|k| Key::from_json(k)) {
-            if key.0.len() == keys.width() {
-                keys.push_row(key.0.iter().map(Value::view));
-            }
-        }
+        let keys = self.keys_from_json(&self.result.retried);
         if !keys.is_empty() {
             self.move_keys(&keys, source, dest, staged).await?;
         }
@@ -360,6 +363,34 @@ impl<'a> StreamRun<'a> {
             self.result.deletes = keys;
         }
         Ok(())
+    }
+
+    /// Records by source key, as JSON: parked ones tried again, differences repaired.
+    async fn stage_records(
+        &mut self,
+        list: Vec<String>,
+        source: &mut dyn Snapshot,
+        dest: &mut dyn Snapshot,
+        staged: &mut dyn StagedRun,
+    ) -> Result<()> {
+        self.result.retried.retain(|k| list.contains(k));
+        if self.phase == Phase::Deletions {
+            return Ok(());
+        }
+        let keys = self.keys_from_json(&list);
+        if !keys.is_empty() {
+            self.move_keys(&keys, source, dest, staged).await?;
+        }
+        self.result.in_scope = self.result.fetched;
+        Ok(())
+    }
+
+    fn keys_from_json(&self, list: &[String]) -> RowBatch {
+        let mut keys = RowBatch::new(self.pair.key_at.len());
+        for key in list.iter().filter_map(|k| Key::from_json(k)).filter(|k| k.0.len() == self.pair.key_at.len()) {
+            keys.push_row(key.0.iter().map(Value::view));
+        }
+        keys
     }
 
     fn parse_key(&self, text: &str) -> Result<Key> {

@@ -1,0 +1,113 @@
+//! `check` and `discover`: reachable, rights, types, drift, and what is in force, with advice. Problems are findings.
+
+use syncline_connector::{ConnectionSpec, Finding, Severity};
+use syncline_model::{Catalog, TableName};
+
+use crate::engine::{Engine, EngineError, Result};
+use crate::pairing::Pair;
+use crate::report::CheckReport;
+use crate::spec::{Edits, SyncSpec};
+
+/// Bytes of state that one base record takes, about (R6: 122 MB per million).
+const BASE_BYTES: u64 = 122;
+
+impl Engine {
+    /// Reachable, rights, types, drift, late-commit rule, with advice. Problems are findings, not errors.
+    ///
+    /// # Errors
+    /// Only when the state itself cannot be read, or a connection type is unknown.
+    pub async fn check(&self, sync: &SyncSpec) -> Result<CheckReport> {
+        let mut report =
+            CheckReport { sync: sync.name.clone(), source: Vec::new(), destination: Vec::new(), pair: Vec::new(), drift: Vec::new() };
+        let (from, to) = (self.connector_for(&sync.from.0)?, self.connector_for(&sync.to.0)?);
+        match from.source(&sync.from.1).await {
+            Err(e) => report.source.push(problem(&e.into())),
+            Ok(mut s) => match s.check(&[]).await {
+                Ok(list) => report.source.extend(list),
+                Err(e) => report.source.push(problem(&e.into())),
+            },
+        }
+        match to.destination(&sync.to.1).await {
+            Err(e) => report.destination.push(problem(&e.into())),
+            Ok(mut d) => match d.check(&[]).await {
+                Ok(list) => report.destination.extend(list),
+                Err(e) => report.destination.push(problem(&e.into())),
+            },
+        }
+        if report.source.iter().chain(&report.destination).any(|f| f.severity == Severity::Problem && f.code.starts_with("connect")) {
+            return Ok(report);
+        }
+        if let Err(e) = self.check_pairs(sync, &mut report).await {
+            report.pair.push(problem(&e));
+        }
+        Ok(report)
+    }
+
+    async fn check_pairs(&self, sync: &SyncSpec, report: &mut CheckReport) -> Result<()> {
+        let link = self.link(sync).await?;
+        let remembered = self.remembered(&sync.name).await?;
+        let scopes = self.scopes(sync, None).await?;
+        let scope = scopes.first().filter(|s| !s.is_empty()).map(String::as_str);
+        let pairs = link.pairs(sync, scope, &[], &remembered)?;
+        for pair in &pairs {
+            report.drift.extend(pair.drift.iter().cloned());
+            report.pair.extend(pair_findings(pair));
+        }
+        let outside: Vec<&TableName> =
+            link.source_catalog.tables.iter().map(|t| &t.name).filter(|n| !pairs.iter().any(|p| p.source.name == **n)).collect();
+        if !outside.is_empty() {
+            let names: Vec<String> = outside.iter().map(|n| n.name.clone()).collect();
+            report.pair.push(finding(Severity::Good, "tables_left_out", format!("not synced: {}", names.join(", ")), None));
+        }
+        report.pair.push(finding(Severity::Good, "streams", format!("{} streams", pairs.len()), None));
+        Ok(())
+    }
+
+    /// What a connection holds.
+    ///
+    /// # Errors
+    /// The connector's own.
+    pub async fn discover(&self, kind: &str, connection: &ConnectionSpec) -> Result<Catalog> {
+        let mut source = self.connector_for(kind)?.source(connection).await?;
+        Ok(source.discover().await?)
+    }
+}
+
+fn pair_findings(pair: &Pair) -> Vec<Finding> {
+    let mut list = Vec::new();
+    let on = |text: String| format!("stream `{}`: {text}", pair.stream);
+    if !pair.checked.is_empty() {
+        let text = on(format!("values that do not fit are parked: {}", pair.checked.join("; ")));
+        list.push(finding(Severity::Advice, "types_checked", text, None));
+    }
+    if pair.create.is_some() {
+        list.push(finding(Severity::Good, "table_created", on(format!("`{}` will be created", pair.dest.name)), None));
+    }
+    if pair.policy.edits == Edits::Keep {
+        let rows = pair.source.rows_estimate.unwrap_or(0);
+        let text = on(format!("base for three-way sync: about {} MB of state", (rows * BASE_BYTES).div_ceil(1_000_000)));
+        list.push(finding(Severity::Good, "base_size", text, None));
+    }
+    if pair.dest.non_transactional {
+        let text = on(format!("`{}` cannot roll back: a failed run leaves half of its writes there", pair.dest.name));
+        let ddl = format!("ALTER TABLE {} ENGINE=InnoDB", pair.dest.name);
+        list.push(finding(Severity::Problem, "not_transactional", text, Some(ddl)));
+    }
+    list
+}
+
+fn finding(severity: Severity, code: &'static str, message: String, advice: Option<String>) -> Finding {
+    Finding { severity, code, message, advice }
+}
+
+/// An error as a line of `check`.
+fn problem(e: &EngineError) -> Finding {
+    let code: &'static str = match e {
+        EngineError::Connector(c) => c.code,
+        EngineError::Config { code, .. } => code,
+        EngineError::Store(s) => s.code(),
+        EngineError::Locked { .. } => "lock_held",
+        EngineError::Interrupted => "interrupted",
+    };
+    Finding { severity: Severity::Problem, code, message: e.to_string(), advice: e.hint() }
+}

@@ -1,0 +1,189 @@
+//! `undo`: restores what a run changed from its before-images, refusing rows that changed since (R28).
+
+use syncline_connector::{DeleteAction, ErrorKind, Marker, RunSpec, StreamWrite, WritePath};
+use syncline_store::rows::{DeletionRow, ParkedRow, RunKind, RunRow, RunStatus, StreamRow};
+
+use crate::engine::{Engine, EngineError, Result, RunOptions, RunReport};
+use crate::pairing::Pair;
+use crate::pipeline::RunContext;
+use crate::settle::Settlement;
+use crate::spec::SyncSpec;
+
+impl Engine {
+    /// Restores what a run changed; a run of kind `undo`. Rows changed since are refused and listed (`parked` of the report).
+    ///
+    /// # Errors
+    /// `Config` for a run that is unknown, not undoable, or undone already.
+    pub async fn undo(&self, sync: &SyncSpec, run: &str) -> Result<RunReport> {
+        let mut tx = self.store.begin().await?;
+        let target = tx.load_run(run).await?;
+        tx.commit().await?;
+        let config = |code, message: String, hint: &str| EngineError::Config { code, message, hint: Some(hint.to_owned()) };
+        let target = target.filter(|r| r.sync == sync.name);
+        let target =
+            target.ok_or_else(|| config("run_missing", format!("sync `{}` has no run `{run}`", sync.name), "see `syncline runs`"))?;
+        if let Some(by) = &target.undone_by {
+            return Err(config("undone_already", format!("run {} was undone already by {by}", target.number), "see `syncline runs`"));
+        }
+        if !target.undoable {
+            let hint = "before-images are kept with `undo: on` for runs that change at most 100,000 rows of tables that were there before";
+            return Err(config("not_undoable", format!("run {} kept no before-images", target.number), hint));
+        }
+        let options = RunOptions { kind: RunKind::Undo, scope: Some(target.scope.clone()), ..RunOptions::default() };
+        let mut row = self.new_run(sync, &target.scope, &options);
+        row.of_run = Some(target.id.clone());
+        row.mode = "undo".to_owned();
+        let work = async {
+            self.settle_dead_runs(sync, &target.scope).await?;
+            self.record_start(&row, &options).await?;
+            let context = RunContext { sync, options: &options, scope: &target.scope, run: &row };
+            if let Err(e) = self.execute_undo(&context, &target).await {
+                self.finish_failed(&row.id, &e).await?;
+            }
+            Ok(())
+        };
+        self.locked(&sync.name, &target.scope, &row.id, false, work).await?;
+        let mut tx = self.store.begin().await?;
+        let report = tx.load_run(&row.id).await?;
+        report.ok_or_else(|| syncline_connector::Error::internal("the run just made is not in the state").into())
+    }
+
+    async fn execute_undo(&self, context: &RunContext<'_>, target: &RunRow) -> Result<()> {
+        let sync = context.sync;
+        let mut link = self.link(sync).await?;
+        let remembered = self.remembered(&sync.name).await?;
+        let scope = (!context.scope.is_empty()).then_some(context.scope);
+        let pairs: Vec<Pair> = link
+            .pairs(sync, scope, &[], &remembered)?
+            .into_iter()
+            .filter(|p| target.streams.iter().any(|s| s.stream == p.stream))
+            .collect();
+        if let Some(gone) = pairs.iter().find(|p| p.create.is_some()) {
+            let e = syncline_connector::Error::new(
+                ErrorKind::SchemaMismatch,
+                "table_missing",
+                format!("the destination has no table `{}` any more", gone.dest.name),
+            );
+            return Err(e.hint("there is nothing to restore into").into());
+        }
+        let marker = Marker {
+            sync: sync.name.clone(),
+            scope: context.scope.to_owned(),
+            stream: String::new(),
+            run: context.run.id.clone(),
+            step: 1,
+        };
+        let spec = RunSpec { marker: marker.clone(), streams: pairs.iter().map(undo_write).collect(), undo_rows_max: 0, strict: false };
+        let mut staged = link.dest.begin(spec).await?;
+        let mut refused = Vec::new();
+        for index in 0..pairs.len() {
+            refused.push(staged.stage_undo(index, &target.id).await?);
+        }
+        let applied = staged.apply().await?;
+        let mut settlement = Settlement { undoes: Some(target.id.clone()), ..Settlement::default() };
+        for ((pair, refused), outcome) in pairs.iter().zip(refused).zip(applied.outcomes) {
+            account_undo(context, pair, &refused, &outcome, self.clock.now(), &mut settlement);
+        }
+        self.save_intent(&context.run.id, &marker, applied.token.clone(), &settlement).await?;
+        self.commit(&mut link, &mut *staged, &marker, applied.token.as_deref()).await?;
+        let status = self.settle(context.run, &settlement).await?;
+        let mut tx = self.store.begin().await?;
+        // The destination is not where the positions say any more: the next run compares everything.
+        tx.clear_positions(&sync.name).await?;
+        for pair in &pairs {
+            tx.clear_segments(&sync.name, context.scope, &pair.stream).await?;
+        }
+        tx.commit().await?;
+        debug_assert_ne!(status, RunStatus::Running);
+        Ok(())
+    }
+}
+
+/// Every stored column goes back, the key alone identifies the row.
+fn undo_write(pair: &Pair) -> StreamWrite {
+    let stored: Vec<String> = pair.dest.columns.iter().filter(|c| !c.generated).map(|c| c.name.clone()).collect();
+    StreamWrite {
+        stream: pair.stream.clone(),
+        table: pair.dest.clone(),
+        create: None,
+        path: WritePath::Stage,
+        key: pair.key_dest.clone(),
+        compare: stored.iter().filter(|c| !pair.key_dest.contains(c)).cloned().collect(),
+        columns: stored,
+        deletes: DeleteAction::Remove,
+        stamp: None,
+        expects: false,
+        rejects_max: u64::from(u32::MAX),
+        referenced_by: pair.referenced_by.clone(),
+    }
+}
+
+fn account_undo(
+    context: &RunContext<'_>,
+    pair: &Pair,
+    refused: &[syncline_connector::Reject],
+    outcome: &syncline_connector::StreamOutcome,
+    at: i64,
+    settlement: &mut Settlement,
+) {
+    let all: Vec<&syncline_connector::Reject> = refused.iter().chain(&outcome.rejects).chain(&outcome.delete_rejects).collect();
+    let not_restored = (refused.len() + outcome.rejects.len()) as u64;
+    let staged = outcome.staged + refused.len() as u64;
+    let books = syncline_model::Books {
+        in_scope: staged,
+        fetched: staged,
+        created: outcome.created,
+        updated: outcome.updated,
+        unchanged: outcome.unchanged,
+        merged: outcome.merged,
+        parked: not_restored,
+        deleted: outcome.deleted,
+        held_back: outcome.delete_rejects.len() as u64,
+        ..syncline_model::Books::default()
+    };
+    for r in all {
+        let key = if r.row.len() == pair.key_dest.len() {
+            syncline_model::Key(r.row.clone())
+        } else {
+            let stored: Vec<&str> = pair.dest.columns.iter().filter(|c| !c.generated).map(|c| c.name.as_str()).collect();
+            let cell =
+                |k: &String| stored.iter().position(|c| c == k).and_then(|i| r.row.get(i)).cloned().unwrap_or(syncline_model::Value::Null);
+            syncline_model::Key(pair.key_dest.iter().map(cell).collect())
+        };
+        settlement.parked.push(ParkedRow {
+            id: 0,
+            sync: context.sync.name.clone(),
+            scope: context.scope.to_owned(),
+            stream: pair.stream.clone(),
+            key_json: key.to_json(),
+            code: r.code.to_owned(),
+            column: r.column.clone(),
+            detail: r.detail.clone(),
+            image_json: None,
+            run: context.run.id.clone(),
+            first_at: at,
+            last_at: at,
+            attempts: 1,
+            outcome: None,
+        });
+    }
+    if outcome.deleted > 0 {
+        settlement.deletions.push(DeletionRow {
+            run: context.run.id.clone(),
+            stream: pair.stream.clone(),
+            key_json: format!("{} rows that run {} had created", outcome.deleted, context.run.of_run.as_deref().unwrap_or_default()),
+            reason: "undo".to_owned(),
+            done: true,
+        });
+    }
+    settlement.streams.push(StreamRow {
+        stream: pair.stream.clone(),
+        table: pair.dest.name.to_string(),
+        mode: "undo".to_owned(),
+        path: "stage".to_owned(),
+        digest: "none".to_owned(),
+        books,
+        duration_ms: 0,
+        parked_by_code: Vec::new(),
+    });
+}
