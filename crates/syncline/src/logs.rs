@@ -18,6 +18,9 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, fmt};
 
+use crate::commands::Context as CommandContext;
+use crate::commands::context::Telling;
+
 /// What must never be shown: passwords, whole connection URLs, tokens.
 #[derive(Clone, Debug, Default)]
 pub struct Secrets(Arc<Mutex<Vec<String>>>);
@@ -85,17 +88,20 @@ pub struct Files {
     pub keep_days: u32,
 }
 
-/// Starts logging: to files, and with `verbose` to stderr too. A folder that cannot be written is told once and does not stop the work.
-pub fn start(files: &Files, clock: Arc<dyn Clock>, secrets: Secrets, verbose: bool) -> io::Result<()> {
-    let daily = Daily::open(files.clone(), Arc::clone(&clock));
+/// Starts logging: to files where there are any, and to stderr for who asked for it. A folder that cannot be written is told and
+/// does not stop the work.
+pub fn start(files: Option<Files>, telling: &CommandContext) -> io::Result<()> {
+    let (clock, secrets) = (Arc::clone(&telling.clock), telling.secrets.clone());
+    let daily = files.map(|f| Daily::open(f, Arc::clone(&clock))).transpose();
     let (file, problem) = match daily {
-        Ok(d) => (Some(JsonLines { file: Mutex::new(d), clock, secrets: secrets.clone() }), None),
+        Ok(daily) => (daily.map(|d| JsonLines { file: Mutex::new(d), clock, secrets: secrets.clone() }), None),
         Err(e) => (None, Some(e)),
     };
-    let filter = || EnvFilter::try_from_env("SYNCLINE_LOG").unwrap_or_else(|_| EnvFilter::new("info,syncline=debug"));
+    let filter = EnvFilter::try_from_env("SYNCLINE_LOG").unwrap_or_else(|_| EnvFilter::new("info,syncline=debug"));
+    let verbose = telling.telling == Telling::Verbose;
     let screen = verbose.then(|| fmt::layer().with_writer(move || Redacted(secrets.clone())).with_ansi(false).with_target(false));
     // A second start in one process (the demo) keeps the first.
-    let _ = tracing_subscriber::registry().with(filter()).with(file).with(screen).try_init();
+    let _ = tracing_subscriber::registry().with(filter).with(file).with(screen).try_init();
     problem.map_or(Ok(()), Err)
 }
 

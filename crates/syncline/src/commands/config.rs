@@ -45,6 +45,6 @@ fn check(context: &Context) -> Outcome {
 }
 
 fn schema(context: &Context) -> Outcome {
-    context.out.line("{}");
+    context.out.document(&syncline::config::schema());
     Ok(Exit::Good)
 }

@@ -1,11 +1,11 @@
 //! What commands leave behind: an audit line for every command that writes, and history that does not grow for ever.
 
 use serde_json::Value as Json;
+use syncline::config::History;
 use syncline_store::StateStore;
 use syncline_store::rows::AuditRow;
 
 use super::Context;
-use super::project::Retention;
 use crate::render::failure::Failure;
 
 const DAY_MICROS: i64 = 86_400_000_000;
@@ -27,7 +27,7 @@ pub async fn audit(store: &dyn StateStore, context: &Context, action: &str, sync
 }
 
 /// Drops runs that are both old and many. Trouble with it is told and changes nothing about the run that just ended.
-pub async fn prune(store: &dyn StateStore, context: &Context, retention: Retention) {
+pub async fn prune(store: &dyn StateStore, context: &Context, retention: &History) {
     let before = context.clock.now().saturating_sub(i64::from(retention.keep_days) * DAY_MICROS);
     if let Err(failure) = prune_before(store, before, retention.keep_runs).await {
         context.out.note(format!("warning: old history stays: {}", failure.message));

@@ -1,12 +1,11 @@
 //! The project a command works in: configuration file, connections, syncs, state and log files.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
+use syncline::config::{Config, ConfigError, ConfigErrors};
 use syncline::{Connectors, Engine, SqliteStore};
-use syncline_connector::ConnectionSpec;
 use syncline_engine::Interrupt;
 use syncline_engine::report::{Progress, Silent};
 use syncline_engine::spec::SyncSpec;
@@ -15,33 +14,21 @@ use syncline_store::StateStore;
 
 use super::Context;
 use super::context::Telling;
-use crate::logs;
+use crate::logs::{self, Files};
 use crate::render::failure::Failure;
 
 /// Where a configuration is looked for without `-c`.
 pub const FILE: &str = "syncline.yaml";
 
-/// How long history is kept.
-#[derive(Clone, Copy, Debug)]
-pub struct Retention {
-    /// Days.
-    pub keep_days: u32,
-    /// Runs per sync that stay however old they are.
-    pub keep_runs: u32,
-}
+/// A loaded configuration, as a place to work in.
+pub struct Project(Config);
 
-/// A loaded configuration with what belongs to it.
-pub struct Project {
-    /// The configuration file.
-    pub path: PathBuf,
-    /// Its syncs.
-    pub syncs: Vec<SyncSpec>,
-    /// Its connections: `type` and how to reach each.
-    pub connections: BTreeMap<String, (String, ConnectionSpec)>,
-    /// The state file.
-    pub state: PathBuf,
-    /// How long history is kept.
-    pub history: Retention,
+impl std::ops::Deref for Project {
+    type Target = Config;
+
+    fn deref(&self) -> &Config {
+        &self.0
+    }
 }
 
 /// Whether a command leaves something behind.
@@ -57,8 +44,18 @@ impl Project {
     /// Loads the configuration of this command, learns its secrets, and starts the log of a command that writes.
     pub fn open(context: &Context, touch: Touch) -> Result<Self, Failure> {
         let path = find(context)?;
-        let project = load(context, &path)?;
-        Ok(project)
+        let config = Config::load(&path).map_err(wrong)?;
+        for secret in config.secrets.iter().map(ExposeSecret::expose_secret).filter(|s| !s.starts_with("sqlite:")) {
+            context.secrets.add(secret);
+            context.secrets.add_url(secret);
+        }
+        if touch == Touch::Write || context.telling == Telling::Verbose {
+            let files = (touch == Touch::Write).then(|| Files { dir: config.logs.dir.clone(), keep_days: config.logs.keep_days });
+            if let Err(e) = logs::start(files, context) {
+                context.out.note(format!("warning: no log file in `{}`: {e}", config.logs.dir.display()));
+            }
+        }
+        Ok(Self(config))
     }
 
     /// The sync of this name, or the only one.
@@ -143,6 +140,17 @@ fn find(context: &Context) -> Result<PathBuf, Failure> {
     })
 }
 
-fn load(_context: &Context, _path: &Path) -> Result<Project, Failure> {
-    Err(Failure::failed("internal", "not built yet"))
+/// Everything that is wrong with a configuration, one after the other.
+fn wrong(errors: ConfigErrors) -> Failure {
+    let file = errors.file.display().to_string();
+    let failure = |e: &ConfigError| {
+        let line = e.line.map(|l| format!(":{l}")).unwrap_or_default();
+        let path = if e.path.is_empty() { String::new() } else { format!(", {}", e.path) };
+        let failure = Failure::usage(e.code, &e.message).at(format!("{file}{line}{path}"));
+        e.hint.iter().fold(failure, |f, hint| f.hint(hint))
+    };
+    let mut all = errors.errors.iter().map(failure);
+    let mut first = all.next().unwrap_or_else(|| Failure::usage("config_invalid", "the configuration cannot be read").at(&file));
+    first.others = all.collect();
+    first
 }

@@ -74,7 +74,7 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
         let engine = project.engine(context, store.clone());
         engine.run(sync, options).await.map_err(|e| Failure::from(e).at(place(sync)))?
     };
-    history::prune(&*store, context, project.history).await;
+    history::prune(&*store, context, &project.history).await;
     Ok(show(context, &reports))
 }
 

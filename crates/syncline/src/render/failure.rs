@@ -42,6 +42,8 @@ pub struct Failure {
     pub hint: Option<String>,
     /// How the program ends.
     pub exit: Exit,
+    /// What else is wrong, where several things are told at once.
+    pub others: Vec<Failure>,
 }
 
 impl Failure {
@@ -56,7 +58,7 @@ impl Failure {
     }
 
     fn new(code: &str, message: impl Into<String>, exit: Exit) -> Self {
-        Self { code: code.to_owned(), message: message.into(), place: None, causes: Vec::new(), hint: None, exit }
+        Self { code: code.to_owned(), message: message.into(), place: None, causes: Vec::new(), hint: None, exit, others: Vec::new() }
     }
 
     /// Adds what to do.
@@ -99,7 +101,8 @@ impl Failure {
         if syncline::explain::page(&self.code).is_some() {
             part("more", &format!("syncline explain {}", self.code));
         }
-        secrets.redact(&text)
+        let others = self.others.iter().map(|o| format!("\n{}", o.text(colour, secrets)));
+        secrets.redact(&(text + &others.collect::<String>()))
     }
 }
 
