@@ -18,12 +18,13 @@ pub mod connecting;
 pub mod deleting;
 pub mod describing;
 pub mod digesting;
+pub mod losing;
 pub mod reading;
 pub mod transactions;
 pub mod undoing;
 pub mod writing;
 
-pub use harness::{Harness, Refused, on_mariadb, on_postgres, on_sqlite};
+pub use harness::{Harness, Refused, Words, on_mariadb, on_postgres, on_sqlite};
 
 /// Makes one test of every sentence. `$harness` is an expression that may `await`; it must spell its paths in full.
 #[macro_export]
@@ -91,6 +92,11 @@ macro_rules! conformance {
                 the_fate_of_a_run_can_be_looked_up,
                 rows_that_changed_since_they_were_seen_are_a_conflict,
                 prepare_can_be_repeated;
+            losing:
+                a_system_that_does_not_answer_is_a_timeout,
+                a_cut_connection_is_an_error_and_never_the_end,
+                a_lost_commit_answer_is_unknown_until_it_is_looked_up,
+                a_run_that_lost_its_connection_is_rolled_back;
             undoing:
                 undo_restores_created_updated_and_deleted_rows,
                 undo_leaves_rows_that_changed_since;

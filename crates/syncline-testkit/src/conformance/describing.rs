@@ -90,7 +90,7 @@ pub async fn the_ddl_of_a_discovered_table_makes_the_same_table(h: &dyn Harness)
 /// Names with every kind of quote, spaces, dots, keywords and letters beyond ASCII survive reading and writing.
 pub async fn identifiers_are_quoted_however_strange_they_are(h: &dyn Harness) {
     let (name, column) = (r#"or"der `x` 'y'.z %s ü"#, r#"sel"ect `a` 'b' ; -- ?"#);
-    let (quoted_name, quoted_column) = (h.quote(name), h.quote(column));
+    let (quoted_name, quoted_column) = (h.words().quoted(name), h.words().quoted(column));
     h.execute(&format!("CREATE TABLE {quoted_name} (id bigint NOT NULL PRIMARY KEY, {quoted_column} varchar(20))")).await;
     let mut destination = destination(h).await;
     let strange = discovered(&mut *destination, name).await;

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use syncline_connector::{ConnectionSpec, Connector, ErrorKind};
 
-use crate::{Database, Mariadb, PASSWORD, Postgres, USER};
+use crate::{Database, Mariadb, PASSWORD, Postgres, Proxy, USER};
 
 /// Bytes a connection under test may hold; small enough to make buffers turn over.
 const MEMORY: usize = 8 * 1024 * 1024;
@@ -41,11 +41,28 @@ pub trait Harness: Send + Sync {
     /// Connections that must be refused.
     fn refused(&self) -> Vec<Refused>;
 
-    /// A type of column that refuses the text `toolong`, if the system has one.
-    fn narrow_type(&self) -> Option<&'static str>;
+    /// What its SQL says differently.
+    fn words(&self) -> Words;
 
+    /// The same connection through a proxy that can lose things; `None` for a file.
+    fn through_proxy(&self) -> Option<(Proxy, ConnectionSpec)>;
+}
+
+/// Where the SQL of the systems differs.
+#[derive(Debug, Clone, Copy)]
+pub struct Words {
+    /// Stands around identifiers, and is doubled inside them.
+    pub quote: char,
+    /// A type of column that refuses the text `toolong`, if the system has one.
+    pub narrow_type: Option<&'static str>,
+}
+
+impl Words {
     /// Quotes an identifier.
-    fn quote(&self, name: &str) -> String;
+    pub fn quoted(self, name: &str) -> String {
+        let quote = self.quote;
+        format!("{quote}{}{quote}", name.replace(quote, &format!("{quote}{quote}")))
+    }
 }
 
 /// A fresh database of the shared PostgreSQL.
@@ -134,15 +151,18 @@ impl Harness for OnServer {
         ]
     }
 
-    fn narrow_type(&self) -> Option<&'static str> {
-        Some("varchar(5)")
+    fn words(&self) -> Words {
+        let quote = match self.database.engine() {
+            crate::Engine::Postgres => '"',
+            crate::Engine::Mariadb => '`',
+        };
+        Words { quote, narrow_type: Some("varchar(5)") }
     }
 
-    fn quote(&self, name: &str) -> String {
-        match self.database.engine() {
-            crate::Engine::Postgres => doubled(name, '"'),
-            crate::Engine::Mariadb => doubled(name, '`'),
-        }
+    fn through_proxy(&self) -> Option<(Proxy, ConnectionSpec)> {
+        let proxy = Proxy::in_front_of(self.database.port());
+        let spec = spec_of(self.database.url_on(proxy.port()), self.schema());
+        Some((proxy, spec))
     }
 }
 
@@ -202,12 +222,12 @@ impl Harness for OnSqlite {
     }
 
     /// Lengths are no constraint in SQLite.
-    fn narrow_type(&self) -> Option<&'static str> {
-        None
+    fn words(&self) -> Words {
+        Words { quote: '"', narrow_type: None }
     }
 
-    fn quote(&self, name: &str) -> String {
-        doubled(name, '"')
+    fn through_proxy(&self) -> Option<(Proxy, ConnectionSpec)> {
+        None
     }
 }
 
@@ -219,8 +239,4 @@ fn sqlite_text(value: rusqlite::types::ValueRef<'_>) -> Option<String> {
         V::Real(n) => Some(n.to_string()),
         V::Text(bytes) | V::Blob(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
     }
-}
-
-fn doubled(name: &str, quote: char) -> String {
-    format!("{quote}{}{quote}", name.replace(quote, &format!("{quote}{quote}")))
 }

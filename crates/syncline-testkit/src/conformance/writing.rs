@@ -157,7 +157,7 @@ pub async fn a_taken_unique_value_is_rejected_and_the_rest_goes_on(h: &dyn Harne
 
 /// A cell that its column cannot hold exactly is refused before anything is sent; nothing is cut to fit.
 pub async fn a_value_that_does_not_fit_is_rejected_when_staged(h: &dyn Harness) {
-    let Some(narrow) = h.narrow_type() else {
+    let Some(narrow) = h.words().narrow_type else {
         return holds_what_others_refuse(h).await;
     };
     h.execute(&format!("CREATE TABLE narrow (id bigint NOT NULL PRIMARY KEY, code {narrow})")).await;
