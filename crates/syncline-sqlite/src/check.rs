@@ -20,8 +20,9 @@ pub(crate) fn findings(conn: &Connection, place: &Place, tables: &[TableName], r
                 .into(),
             advice: Some("set `overlap` if the application stamps rows more than a minute before it commits".into()),
         }),
-        Role::Destination => destination(conn, tables, &mut list)?,
+        Role::Destination => destination(conn, &mut list)?,
     }
+    tables_named(conn, tables, role, &mut list)?;
     Ok(list)
 }
 
@@ -43,7 +44,7 @@ fn journal(conn: &Connection, list: &mut Vec<Finding>) {
     }
 }
 
-fn destination(conn: &Connection, tables: &[TableName], list: &mut Vec<Finding>) -> Result<()> {
+fn destination(conn: &Connection, list: &mut Vec<Finding>) -> Result<()> {
     if conn.is_readonly("main").unwrap_or(false) {
         list.push(Finding {
             severity: Severity::Problem,
@@ -59,7 +60,22 @@ fn destination(conn: &Connection, tables: &[TableName], list: &mut Vec<Finding>)
     } else {
         list.push(good("bookkeeping", "the tables for markers and undo will be made by the first run".into()));
     }
+    Ok(())
+}
+
+fn tables_named(conn: &Connection, tables: &[TableName], role: Role, list: &mut Vec<Finding>) -> Result<()> {
     let catalog = discover::catalog(conn).map_err(|e| failed("read the catalogue", e))?;
+    for name in tables.iter().filter(|n| catalog.table(n).is_none()) {
+        list.push(Finding {
+            severity: Severity::Problem,
+            code: "table_missing",
+            message: format!("there is no table `{name}`"),
+            advice: Some("look at `syncline discover` for the tables there are".into()),
+        });
+    }
+    if role == Role::Source {
+        return Ok(());
+    }
     let asked = |name: &TableName| tables.is_empty() || tables.contains(name);
     for table in catalog.tables.iter().filter(|t| asked(&t.name) && (t.insert_triggers || t.change_triggers)) {
         list.push(Finding {

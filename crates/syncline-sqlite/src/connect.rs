@@ -99,6 +99,7 @@ impl Place {
             conn.pragma_update(None, "temp_store", "FILE")?;
             let kib = i64::try_from(self.cache / 1024).unwrap_or(i64::MAX).max(512);
             conn.pragma_update(None, "cache_size", -kib)?;
+            conn.pragma_update(Some("temp"), "cache_size", -kib)?;
             conn.pragma_update(None, "trusted_schema", false)?;
             functions::register(&conn)
         };

@@ -25,6 +25,9 @@ fn meaning(e: &rusqlite::Error) -> Meaning {
     let Some(code) = e.sqlite_error_code() else {
         return (K::Internal, "sqlite_misuse", "the statement could not be run", None);
     };
+    if let Some(special) = special(e) {
+        return special;
+    }
     match code {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => (
             K::Unavailable,
@@ -59,6 +62,27 @@ fn meaning(e: &rusqlite::Error) -> Meaning {
         ErrorCode::TypeMismatch => (K::BadRecord, "type_mismatch", "a value does not fit its column", None),
         ErrorCode::OperationAborted => (K::Conflict, "transaction_aborted", "the transaction was rolled back", None),
         _ => (K::Invalid, "statement_failed", "the statement failed", None),
+    }
+}
+
+/// Meanings that the plain result code is too coarse for.
+fn special(e: &rusqlite::Error) -> Option<Meaning> {
+    use ErrorKind as K;
+    let says = |what: &str| detail(e).is_some_and(|text| text.starts_with(what));
+    match e.sqlite_error()?.extended_code {
+        ffi::SQLITE_READONLY_ROLLBACK | ffi::SQLITE_READONLY_RECOVERY | ffi::SQLITE_READONLY_CANTINIT => Some((
+            K::Unavailable,
+            "recovery_needed",
+            "a program that wrote the file has crashed, and a reader cannot clean up after it",
+            Some("open the file once with a program that may write it"),
+        )),
+        ffi::SQLITE_ERROR if says("no such table") => {
+            Some((K::SchemaMismatch, "table_missing", "a table does not exist", Some("the schema changed; run `plan` again")))
+        }
+        ffi::SQLITE_ERROR if says("no such column") => {
+            Some((K::SchemaMismatch, "column_missing", "a column does not exist", Some("the schema changed; run `plan` again")))
+        }
+        _ => None,
     }
 }
 

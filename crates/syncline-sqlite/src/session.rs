@@ -19,6 +19,9 @@ use crate::native::Kind;
 use crate::quote;
 use crate::thread::Thread;
 
+#[cfg(test)]
+mod tests;
+
 /// A writing session.
 pub struct SqliteSession {
     /// `None` once severed.

@@ -68,3 +68,41 @@ async fn a_second_run_writes_nothing_and_edits_are_counted_exactly() {
     assert_eq!((o.created, o.updated, o.unchanged), (1, 1, 2));
     assert_eq!(files.cells("to.db", "SELECT note FROM album WHERE id = 1"), [["Text([76, 79, 85, 68])"]]);
 }
+
+#[tokio::test]
+async fn chinook_copied_into_a_new_file_is_the_same_cell_by_cell() {
+    let files = Files::new();
+    std::fs::copy(syncline_testkit::chinook_path(), files.path("from.db")).unwrap();
+    let mut source = files.source("from.db").await;
+    let mut destination = files.destination("to.db").await;
+    destination.prepare(&[]).await.unwrap();
+    let tables: Vec<_> = source.discover().await.unwrap().tables;
+    let made: Vec<_> = tables.iter().map(|t| mapped(t, Engine::Sqlite)).collect();
+    let mut snapshot = source.snapshot().await.unwrap();
+    for (turn, loads) in [("first", true), ("second", false)] {
+        let streams = made.iter().map(|(t, ddl)| stream(t, loads.then(|| ddl.clone()))).collect();
+        let mut run = destination.begin(spec(turn, streams)).await.unwrap();
+        for (i, t) in tables.iter().enumerate() {
+            let rows = read(&mut *snapshot, request(t)).await;
+            assert_eq!(run.stage(i, &batch(&rows)).await.unwrap(), []);
+        }
+        let applied = run.apply().await.unwrap();
+        run.commit().await.unwrap();
+        let written: u64 = applied.outcomes.iter().map(|o| o.created + o.updated + o.deleted).sum();
+        assert_eq!(written == 0, !loads, "the second run writes nothing: {written}");
+    }
+    let conn = files.plain("to.db");
+    conn.execute("ATTACH ?1 AS source", [files.path("from.db").to_str().unwrap()]).unwrap();
+    for t in &tables {
+        let q = format!("\"{}\"", t.name.name);
+        let cells: Vec<String> = t.columns.iter().map(|c| format!("typeof(\"{0}\"), \"{0}\"", c.name)).collect();
+        let list = cells.join(", ");
+        for (a, b) in [("main", "source"), ("source", "main")] {
+            let sql = format!("SELECT count(*) FROM (SELECT {list} FROM {a}.{q} EXCEPT SELECT {list} FROM {b}.{q})");
+            assert_eq!(conn.query_row(&sql, [], |r| r.get::<_, i64>(0)).unwrap(), 0, "{q}");
+        }
+    }
+    let broken: i64 = conn.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |r| r.get(0)).unwrap();
+    assert_eq!(broken, 0);
+    assert!(tables.len() >= 11);
+}

@@ -4,6 +4,7 @@
 mod support;
 
 mod catalogue;
+mod conformance;
 mod copy;
 mod digests;
 mod refusals;
