@@ -44,9 +44,7 @@ impl Destination for PgDestination {
 
     async fn discover(&mut self) -> Result<Catalog> {
         let schema = self.pool.schema().map(str::to_owned);
-        let mut catalog = discover::catalog(self.pool.link().await?, schema.as_deref()).await?;
-        catalog.tables.retain(|t| !discover::BOOKKEEPING.contains(&t.name.name.as_str()));
-        Ok(catalog)
+        discover::catalog(self.pool.link().await?, schema.as_deref()).await
     }
 
     async fn snapshot(&mut self) -> Result<Box<dyn Snapshot>> {

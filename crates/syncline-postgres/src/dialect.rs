@@ -140,6 +140,8 @@ impl Dialect for PgDialect {
         let n = format!("s.{ROW_NUMBER}");
         match &column.logical {
             LogicalType::Text { chars_max, .. } if chars_max.is_none_or(|max| max >= 30) => Some(format!("'~syncline:' || {n}")),
+            // Too short for a readable mark: a control character and the number in hex, to 2^20 rows and more.
+            LogicalType::Text { chars_max: Some(max), .. } if *max >= 6 => Some(format!("chr(1) || to_hex({n})")),
             LogicalType::Int { bits: 64, .. } => Some(format!("'-9223372036854775808'::bigint + {n}")),
             LogicalType::Int { bits: 32, .. } => Some(format!("('-2147483648'::bigint + {n})::integer")),
             LogicalType::Uuid => Some(format!("md5('~syncline:' || {n})::uuid")),

@@ -13,8 +13,8 @@ use crate::connect::Link;
 use crate::native::{self, NativeType};
 use crate::sql;
 
-/// Names of Syncline's own tables at a destination.
-pub const BOOKKEEPING: &[&str] = &["syncline_marker", "syncline_before"];
+/// Syncline's own tables are no streams.
+const BOOKKEEPING: &[&str] = &[syncline_sql::MARKER, syncline_sql::BEFORE];
 
 type Tables = BTreeMap<u32, Table>;
 
@@ -28,7 +28,8 @@ pub async fn catalog(link: &Link, schema: Option<&str>) -> Result<Catalog> {
     columns(&mut tables, &ask(link, &scope.columns()).await?, &labels(&ask(link, LABELS).await?));
     constraints(&mut tables, &ask(link, &scope.constraints()).await?);
     indexes(&mut tables, &ask(link, &scope.indexes()).await?);
-    let mut tables: Vec<Table> = tables.into_values().collect();
+    let ours = |t: &Table| BOOKKEEPING.contains(&t.name.name.as_str());
+    let mut tables: Vec<Table> = tables.into_values().filter(|t| !ours(t)).collect();
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Catalog { tables })
 }

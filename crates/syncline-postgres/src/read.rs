@@ -115,7 +115,9 @@ pub fn order(request: &ReadRequest) -> Result<String> {
     if request.order.is_empty() {
         return Ok(String::new());
     }
-    let names = request.order.iter().map(|n| predicate::column(&request.table, n).map(|c| sql::ident(&c.name)));
+    // A bare name would mean the output column first, and in text form that is text.
+    let table = sql::table(&request.table.name);
+    let names = request.order.iter().map(|n| predicate::column(&request.table, n).map(|c| format!("{table}.{}", sql::ident(&c.name))));
     Ok(format!(" ORDER BY {}", names.collect::<Result<Vec<_>>>()?.join(", ")))
 }
 
