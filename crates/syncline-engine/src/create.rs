@@ -138,7 +138,7 @@ pub fn complete(pair: &mut Pair, names: &BTreeMap<TableName, TableName>, from: S
     for unique in &pair.source.uniques {
         match all(&unique.columns) {
             Some(columns) if columns != pair.key_dest => {
-                pair.dest.uniques.push(syncline_model::schema::UniqueKey { columns, ..unique.clone() });
+                pair.dest.uniques.push(syncline_model::schema::UniqueKey { name: index_name(pair, &unique.name, same_engine), columns, ..unique.clone() });
             }
             Some(_) => {}
             None => left_out.push(format!("unique key `{}`: not all of its columns are synced", unique.name)),
@@ -152,7 +152,7 @@ pub fn complete(pair: &mut Pair, names: &BTreeMap<TableName, TableName>, from: S
     }
     for index in &pair.source.indexes {
         match all(&index.columns) {
-            Some(columns) if index.plain => pair.dest.indexes.push(syncline_model::schema::Index { columns, ..index.clone() }),
+            Some(columns) if index.plain => pair.dest.indexes.push(syncline_model::schema::Index { name: index_name(pair, &index.name, same_engine), columns, ..index.clone() }),
             _ if same_engine && pair.is_plain() => pair.dest.indexes.push(index.clone()),
             _ => left_out.push(format!("index `{}`: over expressions, partial, or on columns that are not synced", index.name)),
         }
@@ -175,6 +175,22 @@ pub fn complete(pair: &mut Pair, names: &BTreeMap<TableName, TableName>, from: S
     pair.create = Some(ddl);
     // The index over a unique key is the unique key's own.
     Ok(())
+}
+
+/// Index names are unique within a table in MySQL, within a schema elsewhere: across engines the table's name goes in front.
+fn index_name(pair: &Pair, name: &str, same_engine: bool) -> String {
+    let table = &pair.dest.name.name;
+    if same_engine || name.starts_with(table.as_str()) {
+        return name.to_owned();
+    }
+    let long = format!("{table}_{name}");
+    if long.len() <= NAME_BYTES_MAX {
+        return long;
+    }
+    // Two long names must stay two: the end becomes a hash of the whole.
+    let hash = format!("_{:08x}", xxhash_rust::xxh3::xxh3_64(long.as_bytes()) >> 32);
+    let cut = (0..=NAME_BYTES_MAX - hash.len()).rev().find(|&i| long.is_char_boundary(i)).unwrap_or(0);
+    format!("{}{hash}", &long[..cut])
 }
 
 /// A created column is an identity by default, so that rows with their own keys go in.
