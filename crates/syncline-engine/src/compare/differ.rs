@@ -190,7 +190,7 @@ fn groups(different: &[(i64, u64)]) -> Vec<Vec<i64>> {
 /// Keys and hashes of some segments of one side.
 struct Hashes {
     /// Canonical key → (row hash, row in `keys`).
-    rows: HashMap<Vec<u8>, (Option<i64>, usize)>,
+    rows: BTreeMap<Vec<u8>, (Option<i64>, usize)>,
     keys: RowBatch,
 }
 
@@ -209,7 +209,7 @@ async fn both_hashes(
 }
 
 async fn collect(mut stream: Box<dyn RowStream + '_>, canons: &[Canon]) -> Result<Hashes> {
-    let mut found = Hashes { rows: HashMap::new(), keys: RowBatch::new(canons.len()) };
+    let mut found = Hashes { rows: BTreeMap::new(), keys: RowBatch::new(canons.len()) };
     let at: Vec<usize> = (0..canons.len()).collect();
     while let Some(batch) = stream.next().await? {
         let Batch::Rows(rows) = batch else { continue };
