@@ -7,7 +7,7 @@ use crate::account::current_uid;
 use crate::process::Home;
 
 /// Raise when what a template contains changes, so that old copies are not used.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 /// Fills `home/data` with a copy of the template `name`; `build` makes the template's `data` in a home of its own when there is none yet.
 pub(crate) fn fill(home: &Home, name: &str, build: impl FnOnce(&Home)) {
