@@ -110,6 +110,9 @@ pub trait Connector: Send + Sync {
     /// The DDL for a new table, identifiers quoted, defaults carried where they mean the same.
     fn ddl(&self, table: &NewTable) -> TableDdl;
 
+    /// `ALTER TABLE … ADD COLUMN …` for a column of [`Connector::map_column`].
+    fn add_column_ddl(&self, table: &TableName, column: &Column) -> String;
+
     /// Whether raw rows of column `a` may enter column `b` undecoded (both of this engine).
     fn raw_safe(&self, a: &Column, b: &Column) -> bool;
 }
