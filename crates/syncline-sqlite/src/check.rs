@@ -2,11 +2,12 @@
 
 use rusqlite::Connection;
 use syncline_connector::{Finding, Result, Role, Severity};
-use syncline_model::TableName;
+use syncline_model::{ForeignKey, Table, TableName};
 
 use crate::connect::Place;
 use crate::discover::{self, BOOKKEEPING};
 use crate::error::failed;
+use crate::quote;
 
 /// Findings about a file in a role.
 pub(crate) fn findings(conn: &Connection, place: &Place, tables: &[TableName], role: Role) -> Result<Vec<Finding>> {
@@ -85,5 +86,27 @@ fn tables_named(conn: &Connection, tables: &[TableName], role: Role, list: &mut 
             advice: Some("leave columns that triggers set out of the comparison: `compare: false`".into()),
         });
     }
+    list.extend(catalog.tables.iter().filter(|t| asked(&t.name)).flat_map(unindexed_foreign_keys));
     Ok(())
+}
+
+/// SQLite searches the child table for every parent row that is deleted or gets another key.
+fn unindexed_foreign_keys(table: &Table) -> Vec<Finding> {
+    let indexed = |fk: &&ForeignKey| {
+        let starts = |columns: &[String]| columns.starts_with(&fk.columns);
+        starts(&table.primary_key)
+            || table.uniques.iter().any(|u| starts(&u.columns))
+            || table.indexes.iter().any(|i| i.plain && starts(&i.columns))
+    };
+    let finding = |fk: &ForeignKey| {
+        let columns = fk.columns.join(", ");
+        let index = quote::name(&format!("{}_{}", table.name.name, fk.columns.join("_")));
+        Finding {
+            severity: Severity::Advice,
+            code: "foreign_key_unindexed",
+            message: format!("`{}` ({columns}) has no index: deleting a row of `{}` reads the whole table", table.name, fk.parent),
+            advice: Some(format!("CREATE INDEX {index} ON {} ({})", quote::name(&table.name.name), quote::names(&fk.columns))),
+        }
+    };
+    table.foreign_keys.iter().filter(|fk| !indexed(fk)).map(finding).collect()
 }

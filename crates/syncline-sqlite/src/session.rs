@@ -3,7 +3,10 @@
 //! Staging goes to the temp database of the connection, in transactions of its own: the file itself is locked only from
 //! `begin` (BEGIN IMMEDIATE) to the commit, so the source is never read while the lock is held (R18).
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 use syncline_connector::write::CommitFate;
 use syncline_connector::{Error, ErrorKind, Marker, RawChunk, Reject, Result};
@@ -26,12 +29,14 @@ mod tests;
 pub struct SqliteSession {
     /// `None` once severed.
     thread: Option<Thread>,
+    /// Tables loaded in this transaction without foreign-key checks, quoted: checked whole before COMMIT.
+    unchecked: BTreeSet<String>,
 }
 
 impl SqliteSession {
     /// A session over a writing connection.
     pub(crate) fn new(thread: Thread) -> Self {
-        Self { thread: Some(thread) }
+        Self { thread: Some(thread), unchecked: BTreeSet::new() }
     }
 
     async fn call<T: Send + 'static>(&self, job: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static) -> Result<T> {
@@ -63,6 +68,9 @@ impl SqlSession for SqliteSession {
     }
 
     async fn load(&mut self, target: &LoadTarget, rows: &RowBatch) -> Result<Vec<Reject>> {
+        if target.fresh {
+            self.unchecked.insert(target.table.clone());
+        }
         let (target, rows) = (target.clone(), rows.clone());
         self.call(move |conn| load(conn, &target, &rows)).await
     }
@@ -76,19 +84,22 @@ impl SqlSession for SqliteSession {
     }
 
     async fn begin(&mut self) -> Result<()> {
+        self.unchecked.clear();
         self.batch("BEGIN IMMEDIATE", "open the transaction").await
     }
 
     async fn commit(&mut self) -> Result<()> {
-        self.call(|conn| {
+        let unchecked = std::mem::take(&mut self.unchecked);
+        self.call(move |conn| {
             if conn.is_autocommit() {
                 return Err(Error::new(ErrorKind::Conflict, "transaction_aborted", "commit: the transaction was rolled back before"));
             }
-            conn.execute_batch("COMMIT").map_err(|e| {
+            let ended = no_orphans(conn, &unchecked).and_then(|()| conn.execute_batch("COMMIT").map_err(|e| failed("commit", e)));
+            if ended.is_err() {
                 // COMMIT that fails leaves the transaction open; nothing of it may stay.
                 let _ = conn.execute_batch("ROLLBACK");
-                failed("commit", e)
-            })
+            }
+            ended
         })
         .await
     }
@@ -146,12 +157,37 @@ fn load(conn: &Connection, target: &LoadTarget, rows: &RowBatch) -> Result<Vec<R
         // Deferred: touches only the temp database, takes no lock on the file.
         conn.execute_batch("BEGIN").map_err(|e| failed(&operation, e))?;
     }
-    let loaded = insert_all(conn, target, rows, &operation);
+    let loaded = if target.fresh {
+        without_foreign_keys(conn, &operation, || insert_all(conn, target, rows, &operation))
+    } else {
+        insert_all(conn, target, rows, &operation)
+    };
     if own_transaction {
         let end = if loaded.is_ok() { "COMMIT" } else { "ROLLBACK" };
         conn.execute_batch(end).map_err(|e| failed(&operation, e))?;
     }
     loaded
+}
+
+/// Loads a table of the run's own making unchecked. With checks, every parent row that comes after a child would search the
+/// child table, whose indexes are not built yet: quadratic. The orphans are set aside by the run and `no_orphans` looks again.
+fn without_foreign_keys<T>(conn: &Connection, operation: &str, load: impl FnOnce() -> Result<T>) -> Result<T> {
+    let set = |on: bool| conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, on).map_err(|e| failed(operation, e));
+    set(false)?;
+    let loaded = load();
+    set(true)?;
+    loaded
+}
+
+fn no_orphans(conn: &Connection, tables: &BTreeSet<String>) -> Result<()> {
+    for table in tables {
+        let found = conn.prepare(&format!("PRAGMA foreign_key_check({table})")).and_then(|mut s| s.exists([]));
+        if found.map_err(|e| failed(format_args!("check the foreign keys of {table}"), e))? {
+            let message = format!("commit: rows of {table} point at no row of the table they reference");
+            return Err(Error::new(ErrorKind::BadRecord, "parent_missing", message));
+        }
+    }
+    Ok(())
 }
 
 fn insert_all(conn: &Connection, target: &LoadTarget, rows: &RowBatch, operation: &str) -> Result<Vec<Reject>> {

@@ -112,3 +112,29 @@ async fn affected_rows_are_those_matched_by_this_statement_alone() {
     assert_eq!(session.execute("UPDATE t SET v = v WHERE v = 99").await.unwrap(), 0);
     assert_eq!(session.execute("DELETE FROM t").await.unwrap(), 3);
 }
+
+// rule: R23
+#[tokio::test]
+async fn a_loaded_child_may_come_before_its_parent_and_an_orphan_stops_the_commit() {
+    for (parents, committed) in [(1, true), (0, false)] {
+        let bench = Bench::new("CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (p INT REFERENCES p(id))");
+        let mut session = bench.session().await;
+        session.begin().await.unwrap();
+        for (table, column, rows) in [("c", "p", 1), ("p", "id", parents)] {
+            let column = Column::plain(column, LogicalType::Int { bits: 64, unsigned: false }, "INT");
+            let target = LoadTarget { table: format!("\"{table}\""), columns: vec![column], numbered: false, fresh: true };
+            let mut batch = RowBatch::new(1);
+            for _ in 0..rows {
+                batch.push(ValueRef::I64(7));
+            }
+            assert_eq!(session.load(&target, &batch).await.unwrap(), []);
+        }
+        let outcome = session.commit().await.map_err(|e| (e.kind, e.code));
+        assert_eq!(outcome, if committed { Ok(()) } else { Err((ErrorKind::BadRecord, "parent_missing")) });
+        let left: i64 = bench.plain().query_row("SELECT count(*) FROM c", [], |r| r.get(0)).unwrap();
+        assert_eq!(left == 1, committed);
+        // The checks are on again afterwards.
+        let orphan = session.execute("INSERT INTO c VALUES (99)").await.unwrap_err();
+        assert_eq!(orphan.code, "parent_missing");
+    }
+}
