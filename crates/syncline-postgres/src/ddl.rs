@@ -2,7 +2,7 @@
 
 use syncline_connector::{NewTable, TableDdl};
 use syncline_model::schema::{ColumnDefault, Identity, Index, OnDelete};
-use syncline_model::{Column, ForeignKey, TableName};
+use syncline_model::{Column, ForeignKey, LogicalType, TableName};
 
 use crate::sql;
 
@@ -11,6 +11,8 @@ use crate::sql;
 pub fn table(new: &NewTable) -> TableDdl {
     let name = sql::table(&new.name);
     let mut ddl = TableDdl::default();
+    ddl.create.extend(new.name.schema.as_deref().and_then(schema));
+    ddl.create.extend(new.columns.iter().filter_map(enum_type));
     let columns = new.columns.iter().map(|c| column(c, &mut ddl.left_out)).collect::<Vec<_>>().join(", ");
     ddl.create.push(format!("CREATE TABLE {name} ({columns})"));
     if let Some(comment) = &new.comment {
@@ -39,6 +41,21 @@ pub fn table(new: &NewTable) -> TableDdl {
     }
     ddl.foreign_keys = new.foreign_keys.iter().map(|f| foreign_key(&name, f)).collect();
     ddl
+}
+
+/// Makes the table's schema where it is missing. `IF NOT EXISTS` would ask for the right to make it even when it is there.
+fn schema(name: &str) -> Option<String> {
+    let quoted = sql::ident(name);
+    let body = format!("IF to_regnamespace({}) IS NULL THEN CREATE SCHEMA {quoted}; END IF;", sql::literal(&quoted));
+    (name != "public").then(|| format!("DO $syncline$ BEGIN {body} END $syncline$"))
+}
+
+/// Makes a column's enum type where it is missing.
+fn enum_type(c: &Column) -> Option<String> {
+    let LogicalType::Enum { labels } = &c.logical else { return None };
+    let labels = labels.iter().map(|l| sql::literal(l)).collect::<Vec<_>>().join(", ");
+    let body = format!("IF to_regtype({}) IS NULL THEN CREATE TYPE {} AS ENUM ({labels}); END IF;", sql::literal(&c.native), c.native);
+    Some(format!("DO $syncline$ BEGIN {body} END $syncline$"))
 }
 
 /// `ALTER TABLE … ADD COLUMN …`.
@@ -111,7 +128,6 @@ fn sequence(table: &TableName, c: &Column) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use syncline_model::LogicalType;
 
     // case: H21
     #[test]
@@ -128,7 +144,7 @@ mod tests {
             comment: None,
         };
         let ddl = table(&new);
-        assert_eq!(ddl.create, ["CREATE TABLE \"a.b\".\"c;--\" (\"we\"\"ird\" integer NOT NULL)"]);
+        assert_eq!(ddl.create.last().map(String::as_str), Some("CREATE TABLE \"a.b\".\"c;--\" (\"we\"\"ird\" integer NOT NULL)"));
         assert_eq!(ddl.keys, ["ALTER TABLE \"a.b\".\"c;--\" ADD PRIMARY KEY (\"we\"\"ird\")"]);
     }
 }

@@ -103,6 +103,7 @@ impl Scope {
         )
     }
 
+    /// A foreign key to a partitioned table has a copy per partition, which `conparentid` tells apart.
     fn constraints(&self) -> String {
         format!(
             "SELECT k.conrelid, k.conname, k.contype, a.attname, fa.attname, fn.nspname, fc.relname, k.confdeltype, k.condeferrable, \
@@ -112,7 +113,7 @@ impl Scope {
              LEFT JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.col \
              LEFT JOIN pg_attribute fa ON fa.attrelid = k.confrelid AND fa.attnum = u.fcol \
              LEFT JOIN pg_class fc ON fc.oid = k.confrelid LEFT JOIN pg_namespace fn ON fn.oid = fc.relnamespace \
-             WHERE k.contype IN ('p', 'f', 'c') ORDER BY k.conrelid, k.contype, k.conname, u.at",
+             WHERE k.contype IN ('p', 'f', 'c') AND k.conparentid = 0 ORDER BY k.conrelid, k.contype, k.conname, u.at",
             self.relations
         )
     }

@@ -11,15 +11,20 @@ use crate::native;
 pub fn map_column(column: &Column, from: Engine) -> (Column, Fit) {
     let mut to = column.clone();
     to.auto_updated = false;
+    // What was computed there arrives as a value; a column that refuses values could not take the source's keys.
+    to.generated = false;
+    if to.identity == Identity::Always {
+        to.identity = Identity::ByDefault;
+    }
     if from == Engine::Postgres {
-        // Generated columns arrive as values; a default by expression may call what is not there.
+        // A domain belongs to its database; what it rests on is everywhere.
+        to.native = native::staging_type(column);
         return (to, Fit::Exact);
     }
     let (logical, fit) = counterpart(&column.logical, from);
     to.native = native::spelling(&logical).unwrap_or_else(|| "text".to_owned());
     to.logical = logical;
     to.loose_collation = None;
-    to.generated = false;
     if matches!(to.default, ColumnDefault::Expression(_)) {
         to.default = ColumnDefault::None;
     }
@@ -250,6 +255,14 @@ mod tests {
         assert_eq!((to.native.as_str(), fit), ("numeric(20,0)", Fit::Exact));
         let medium = column(LogicalType::Int { bits: 32, unsigned: true }, "int unsigned");
         assert_eq!(map_column(&medium, Engine::Mysql).0.native, "bigint");
+    }
+
+    #[test]
+    fn a_column_of_another_database_takes_values_and_needs_no_domain() {
+        let mut c = column(LogicalType::Int { bits: 32, unsigned: false }, "shop.positive");
+        (c.generated, c.identity) = (true, Identity::Always);
+        let (to, fit) = map_column(&c, Engine::Postgres);
+        assert_eq!((to.native.as_str(), to.generated, to.identity, fit), ("integer", false, Identity::ByDefault, Fit::Exact));
     }
 
     #[test]

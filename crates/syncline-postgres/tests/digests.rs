@@ -10,7 +10,7 @@ fn column(name: &str, canon: Canon) -> DigestColumn {
 }
 
 async fn hashes(db: &syncline_testkit::Database, request: &DigestRequest) -> Vec<u64> {
-    let mut snapshot = source(db.url()).await.snapshot().await.unwrap();
+    let mut snapshot = source(db.url()).await.snapshot().await.expect("open a snapshot");
     snapshot.digest(request).await.expect("digest").iter().map(|s| s.hash).collect()
 }
 

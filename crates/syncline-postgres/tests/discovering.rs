@@ -79,3 +79,32 @@ async fn a_rich_table_is_described_in_full() {
     assert_eq!((key.on_delete, key.deferrable), (OnDelete::Cascade, true));
     assert!(t.incarnation.is_some());
 }
+
+#[tokio::test]
+async fn a_table_is_made_again_in_a_database_that_has_none_of_its_types() {
+    let (from, to) = (database().await, database().await);
+    from.execute(
+        "CREATE SCHEMA shop; CREATE TYPE shop.mood AS ENUM ('sad', 'it''s \"fine\"'); CREATE DOMAIN shop.positive AS int CHECK (VALUE > 0);
+         CREATE TABLE shop.t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, m shop.mood DEFAULT 'sad', p shop.positive,
+         twice int GENERATED ALWAYS AS (p * 2) STORED, u uuid DEFAULT gen_random_uuid(), note text DEFAULT 'a\\b')",
+    )
+    .await;
+    let connector = syncline_postgres::connector();
+    let original = table(&source(from.url()).await.discover().await.unwrap(), "t");
+    let columns = original.columns.iter().map(|c| connector.map_column(c, syncline_model::Engine::Postgres).0).collect();
+    let new = syncline_connector::NewTable {
+        name: original.name.clone(),
+        columns,
+        primary_key: original.primary_key.clone(),
+        uniques: vec![],
+        foreign_keys: vec![],
+        indexes: vec![],
+        comment: None,
+    };
+    let ddl = connector.ddl(&new);
+    let mut destination = crate::steps::destination(to.url()).await;
+    destination.prepare(&[ddl.create, ddl.keys, ddl.sequences].concat()).await.unwrap();
+    let made = table(&destination.discover().await.unwrap(), "t");
+    assert_eq!(made.columns, new.columns);
+    assert_eq!(ddl.left_out, Vec::<String>::new());
+}
