@@ -7,7 +7,7 @@ use syncline_model::{Column, LogicalType, ValueRef, civil, decimal, json};
 
 use crate::decode::{EPOCH_DAYS, EPOCH_MICROS};
 use crate::native::{Wire, wire};
-use crate::{numeric, sql};
+use crate::{numeric, scan, sql};
 
 /// 4714-11-24 BC, the first day PostgreSQL knows, in days since 1970.
 const FIRST_DAY: i32 = -2_440_588;
@@ -284,20 +284,31 @@ impl Target {
     fn json(&self, v: ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
         let (ValueRef::Json(s) | ValueRef::Text(s)) = v else { return self.mismatch(v) };
         no_nul(s)?;
-        let Some(facts) = json::facts(s) else { return refuse("invalid_json", "the text is no JSON") };
+        if !scan::is_plain(s) {
+            self.json_facts(s)?;
+        }
         if self.wire == Wire::Jsonb {
-            if facts.duplicate_keys {
-                return refuse("json_duplicate_keys", "an object has a key twice; jsonb would keep only one");
-            }
-            if facts.nul_escape {
-                return refuse("nul_in_text", "jsonb cannot hold \\u0000");
-            }
-            if facts.lone_surrogate {
-                return refuse("invalid_json", "half a surrogate pair is no Unicode text");
-            }
             out.push(1);
         }
         out.extend_from_slice(s.as_bytes());
+        Ok(())
+    }
+
+    /// Judges a text that the quick look could not pass.
+    fn json_facts(&self, s: &str) -> Result<(), Refusal> {
+        let Some(facts) = json::facts(s) else { return refuse("invalid_json", "the text is no JSON") };
+        if self.wire != Wire::Jsonb {
+            return Ok(());
+        }
+        if facts.duplicate_keys {
+            return refuse("json_duplicate_keys", "an object has a key twice; jsonb would keep only one");
+        }
+        if facts.nul_escape {
+            return refuse("nul_in_text", "jsonb cannot hold \\u0000");
+        }
+        if facts.lone_surrogate {
+            return refuse("invalid_json", "half a surrogate pair is no Unicode text");
+        }
         Ok(())
     }
 

@@ -25,6 +25,7 @@ pub mod parse;
 pub mod predicate;
 pub mod raw;
 pub mod read;
+pub mod scan;
 pub mod session;
 pub mod snapshot;
 pub mod source;
