@@ -3,7 +3,10 @@
 use syncline_connector::{ConnectionSpec, Finding, Severity};
 use syncline_model::{Catalog, TableName};
 
+use syncline_store::rows::AuditRow;
+
 use crate::engine::{Engine, EngineError, Result};
+use crate::link::{NOTE_DESTINATION, NOTE_SOURCE, identity_note};
 use crate::pairing::Pair;
 use crate::report::CheckReport;
 use crate::spec::{Edits, SyncSpec};
@@ -60,6 +63,32 @@ impl Engine {
             report.pair.push(finding(Severity::Good, "tables_left_out", format!("not synced: {}", names.join(", ")), None));
         }
         report.pair.push(finding(Severity::Good, "streams", format!("{} streams", pairs.len()), None));
+        Ok(())
+    }
+
+    /// Takes the two systems as they are now for the ones to compare with: a restored backup, a moved database. Everything that
+    /// rests on the old ones is forgotten, so that the next run compares every row.
+    ///
+    /// # Errors
+    /// When a side cannot be reached, or the state cannot be written.
+    pub async fn accept_identity(&self, sync: &SyncSpec) -> Result<()> {
+        let mut link = self.link(sync).await?;
+        let sides = [(NOTE_SOURCE, link.source.identity().await?), (NOTE_DESTINATION, link.dest.identity().await?)];
+        let mut tx = self.store.begin().await?;
+        for (name, identity) in &sides {
+            tx.save_note(&sync.name, name, &identity_note(identity)).await?;
+        }
+        tx.clear_positions(&sync.name).await?;
+        let detail = serde_json::json!({ "source": sides[0].1.system, "destination": sides[1].1.system });
+        let audit = AuditRow {
+            at: self.clock.now(),
+            actor: self.actor.clone(),
+            action: "check.accept_identity".to_owned(),
+            sync: Some(sync.name.clone()),
+            detail_json: detail.to_string(),
+        };
+        tx.add_audit(&audit).await?;
+        tx.commit().await?;
         Ok(())
     }
 

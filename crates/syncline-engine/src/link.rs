@@ -19,6 +19,11 @@ pub const NOTE_SOURCE: &str = "source_identity";
 /// Who the destination is.
 pub const NOTE_DESTINATION: &str = "destination_identity";
 
+/// A system as the state remembers it.
+pub fn identity_note(identity: &syncline_connector::Identity) -> String {
+    format!("{} {}", identity.system, identity.timeline)
+}
+
 /// Both ends, open.
 pub struct Link {
     /// Source connector.

@@ -266,7 +266,7 @@ impl Engine {
         let mut notes = Vec::new();
         let sides = [(NOTE_SOURCE, link.source.identity().await?), (NOTE_DESTINATION, link.dest.identity().await?)];
         for (name, identity) in sides {
-            let text = format!("{} {}", identity.system, identity.timeline);
+            let text = crate::link::identity_note(&identity);
             let mut tx = self.store.begin().await?;
             let before = tx.load_note(&context.sync.name, name).await?;
             tx.commit().await?;

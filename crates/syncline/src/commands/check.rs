@@ -15,12 +15,19 @@ use crate::render::text::harmless;
 pub struct Args {
     /// The sync [default: all]
     pub sync: Option<String>,
+    /// Take the systems behind the connections for the right ones (restored, moved): positions are forgotten, the next run compares every row
+    #[arg(long, requires = "sync")]
+    pub accept_identity: bool,
 }
 
 /// Checks; a problem is exit code 1.
 pub async fn execute(context: &Context, args: Args) -> Outcome {
     let project = Project::open(context, Touch::Read)?;
-    let engine = project.engine(context, project.store(Touch::Read)?);
+    let touch = if args.accept_identity { Touch::Write } else { Touch::Read };
+    let engine = project.engine(context, project.store(touch)?);
+    if args.accept_identity {
+        engine.accept_identity(project.sync(args.sync.as_deref())?).await?;
+    }
     let mut reports = Vec::new();
     for sync in project.some_or_all(args.sync.as_deref())? {
         reports.push(engine.check(sync).await?);
