@@ -94,7 +94,7 @@ pub fn start(files: Option<Files>, telling: &CommandContext) -> io::Result<()> {
     let (clock, secrets) = (Arc::clone(&telling.clock), telling.secrets.clone());
     let daily = files.map(|f| Daily::open(f, Arc::clone(&clock))).transpose();
     let (file, problem) = match daily {
-        Ok(daily) => (daily.map(|d| JsonLines { file: Mutex::new(d), clock, secrets: secrets.clone() }), None),
+        Ok(daily) => (daily.map(|d| JsonLines::new(d, clock, secrets.clone())), None),
         Err(e) => (None, Some(e)),
     };
     let filter = EnvFilter::try_from_env("SYNCLINE_LOG").unwrap_or_else(|_| EnvFilter::new("info,syncline=debug"));
@@ -174,6 +174,26 @@ struct JsonLines {
     file: Mutex<Daily>,
     clock: Arc<dyn Clock>,
     secrets: Secrets,
+    /// The run that was last named. A process works on one run at a time, so a line of a driver or a library that knows no
+    /// runs belongs to it.
+    run: Mutex<Option<Json>>,
+}
+
+impl JsonLines {
+    fn new(file: Daily, clock: Arc<dyn Clock>, secrets: Secrets) -> Self {
+        Self { file: Mutex::new(file), clock, secrets, run: Mutex::default() }
+    }
+
+    /// Puts the run into a line that lacks it, or learns it from a line that has it.
+    fn correlate(&self, line: &mut Map<String, Json>) {
+        let mut run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        match line.get("run") {
+            Some(named) => *run = Some(named.clone()),
+            None => {
+                line.insert("run".to_owned(), run.clone().unwrap_or(Json::Null));
+            }
+        }
+    }
 }
 
 /// Fields of a span, kept for the lines inside it.
@@ -211,6 +231,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
         let mut fields = Fields::default();
         event.record(&mut fields);
         line.extend(fields.0);
+        self.correlate(&mut line);
         let text = self.secrets.redact(&Json::Object(line).to_string());
         // A full disk under the logs must not fail the work.
         let _ = self.file.lock().unwrap_or_else(PoisonError::into_inner).write_line(&text);

@@ -97,6 +97,6 @@ mod tests {
         assert_eq!(since("1970-01-01T00:00:01Z", now).unwrap(), 1_000_000);
         assert_eq!(since("36h", now).unwrap(), now - 129_600_000_000);
         assert_eq!(since("7d", now).unwrap(), now - 604_800_000_000);
-        assert_eq!(since("soon", now).unwrap_err().code, "argument_invalid");
+        assert_eq!(&*since("soon", now).unwrap_err().code, "argument_invalid");
     }
 }

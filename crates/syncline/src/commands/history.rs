@@ -1,4 +1,5 @@
-//! What commands leave behind: an audit line for every command that writes, and history that does not grow for ever.
+//! What commands leave behind: an audit line for what no run puts on record (the engine adds those of runs), and history that
+//! does not grow for ever.
 
 use serde_json::Value as Json;
 use syncline::config::History;

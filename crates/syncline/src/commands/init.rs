@@ -137,7 +137,7 @@ mod tests {
         write_env(&config, "FROM_URL='postgres://a'\n").unwrap();
         write_env(&config, "FROM_URL='postgres://a'\n").unwrap();
         assert_eq!(fs::read_to_string(dir.path().join(".env")).unwrap(), "MINE=1\nFROM_URL='postgres://a'\n");
-        assert_eq!(write_env(&config, "FROM_URL='postgres://b'\n").unwrap_err().code, "file_exists");
+        assert_eq!(&*write_env(&config, "FROM_URL='postgres://b'\n").unwrap_err().code, "file_exists");
         let fresh = tempfile::tempdir().unwrap();
         write_env(&fresh.path().join("c.yaml"), "X=1\n").unwrap();
         #[cfg(unix)]

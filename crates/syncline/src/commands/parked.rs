@@ -66,9 +66,8 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
     let rows = all(&*store, &filter).await?;
     known(&filter, &rows)?;
     let ids: Vec<u64> = rows.iter().map(|r| r.id).collect();
-    let action = if args.retry { "parked.retry" } else { "parked.discard" };
-    history::audit(&*store, context, action, Some(&sync.name), &json!({ "ids": ids })).await?;
     if args.discard {
+        history::audit(&*store, context, "parked.discard", Some(&sync.name), &json!({ "ids": ids })).await?;
         return discard(context, &*store, &rows).await;
     }
     if ids.is_empty() {
@@ -198,6 +197,6 @@ mod tests {
         let words = |s: &str| s.split(' ').map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(split(&words("shop 3 17")).unwrap(), (Some("shop"), vec![3, 17]));
         assert_eq!(split(&words("3")).unwrap(), (None, vec![3]));
-        assert_eq!(split(&words("shop lake 3")).unwrap_err().code, "argument_invalid");
+        assert_eq!(&*split(&words("shop lake 3")).unwrap_err().code, "argument_invalid");
     }
 }

@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
 use syncline_engine::spec::{Mode, SyncSpec};
 use syncline_engine::{RunOptions, RunReport};
 
 use super::project::{Project, Touch};
 use super::{Context, Outcome, history, plan};
 use crate::render::failure::{Exit, Failure};
-use crate::render::{json as public_json, run};
+use crate::render::{json, run};
 
 /// A mode on the command line.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -65,11 +64,6 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
     let sync = project.sync(named.as_deref().or(options.plan.as_ref().map(|p| p.sync.as_str())))?;
     check_key(&options)?;
     let store = project.store(Touch::Write)?;
-    let detail = json!({
-        "mode": options.mode.map(Mode::as_str), "streams": options.streams, "scope": options.scope, "one_record": options.key.is_some(),
-        "plan": options.plan.is_some(), "approve_deletes": options.approve_deletes,
-    });
-    history::audit(&*store, context, "run", Some(&sync.name), &detail).await?;
     let reports = {
         let engine = project.engine(context, store.clone());
         engine.run(sync, options).await.map_err(|e| Failure::from(e).at(place(sync)))?
@@ -109,11 +103,12 @@ pub fn place(sync: &SyncSpec) -> String {
 /// Shows the reports, logs each, and gives the exit code of the worst.
 pub fn show(context: &Context, reports: &[RunReport]) -> Exit {
     for report in reports {
-        let (status, _) = run::status(report.status);
-        tracing::info!(run = report.id, sync = report.sync, scope = report.scope, status, written = report.books.written(), "run ended");
+        let b = &report.books;
+        let (created, updated, deleted, parked, held_back) = (b.created, b.updated, b.deleted, b.parked, b.held_back);
+        tracing::info!(run = report.id, sync = report.sync, in_scope = b.in_scope, created, updated, deleted, parked, held_back, "books");
     }
     if context.out.json() {
-        context.out.document(&public_json::public(&reports));
+        context.out.document(&json::public(&reports));
     } else {
         for (i, report) in reports.iter().enumerate() {
             if i > 0 {

@@ -1,10 +1,8 @@
 //! `syncline undo RUN`: restores what a run created, updated and deleted, from its before-images.
 
-use serde_json::json;
-
 use super::project::{Project, Touch};
 use super::run::{place, show};
-use super::{Context, Outcome, history, select};
+use super::{Context, Outcome, select};
 use crate::render::failure::Failure;
 
 /// Options of `undo`.
@@ -23,14 +21,13 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
         select::run(&mut *tx, &args.run).await?
     };
     if let Some(by) = &run.undone_by {
-        return Err(Failure::failed("not_undoable", format!("run {} was undone by {by}", run.number)));
+        return Err(Failure::failed("undone_already", format!("run {} was undone by {by}", run.number)));
     }
     if !run.undoable {
         let failure = Failure::failed("not_undoable", format!("run {} kept no before-images", run.number));
         return Err(failure.hint("`syncline show` says why; `undo: on` keeps them for runs to come").at(format!("sync {}", run.sync)));
     }
     let sync = project.sync(Some(&run.sync))?;
-    history::audit(&*store, context, "undo", Some(&sync.name), &json!({ "run": run.id })).await?;
     let report = {
         let engine = project.engine(context, store);
         engine.undo(sync, &run.id).await.map_err(|e| Failure::from(e).at(place(sync)))?

@@ -36,9 +36,9 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
     let project = Project::open(context, Touch::Write)?;
     let sync = project.sync(args.sync.as_deref())?;
     let store = project.store(Touch::Write)?;
-    let action = if args.repair { "verify.repair" } else { "verify" };
-    let detail = json!({ "streams": args.streams, "scope": args.scope, "sample": args.sample, "approve_deletes": args.approve_deletes });
-    history::audit(&*store, context, action, Some(&sync.name), &detail).await?;
+    // The report is a trace, too; a repair is a run, which the engine puts on record itself.
+    let detail = json!({ "streams": args.streams, "scope": args.scope, "sample": args.sample, "repair": args.repair });
+    history::audit(&*store, context, "verify", Some(&sync.name), &detail).await?;
     let options = RunOptions { streams: args.streams, scope: args.scope, approve_deletes: args.approve_deletes, ..RunOptions::default() };
     let reports = {
         let engine = project.engine(context, store);

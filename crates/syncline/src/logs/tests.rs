@@ -25,7 +25,7 @@ fn layer(dir: &Path, clock: &Arc<Hand>, keep_days: u32) -> JsonLines {
     let daily = Daily::open(Files { dir: dir.to_owned(), keep_days }, Arc::clone(&clock)).unwrap();
     let secrets = Secrets::default();
     secrets.add_url("postgres://app:s3cr3t%40x@db/shop");
-    JsonLines { file: Mutex::new(daily), clock, secrets }
+    JsonLines::new(daily, clock, secrets)
 }
 
 fn names(dir: &Path) -> Vec<String> {
@@ -60,14 +60,17 @@ fn every_line_in_a_run_has_its_id_and_no_line_has_a_secret_or_a_value() {
     let subscriber = tracing_subscriber::registry().with(layer(dir.path(), &clock, 14));
     tracing::subscriber::with_default(subscriber, || {
         let span = tracing::info_span!("run", run = "r-1", stream = tracing::field::Empty);
-        let _in = span.enter();
+        let inside = span.enter();
         span.record("stream", "film");
         tracing::info!(rows = 3_u64, value = "Ann", "staged through postgres://app:s3cr3t%40x@db/shop with s3cr3t@x");
+        drop(inside);
+        tracing::info!("a driver that knows no runs");
     });
     let text = fs::read_to_string(dir.path().join("sync-2026-11-20.jsonl")).unwrap();
     let line: Json = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     assert_eq!((&line["run"], &line["stream"], &line["rows"]), (&"r-1".into(), &"film".into(), &3.into()));
     assert_eq!(line["at"], "2026-11-20T12:00:00Z");
+    assert!(text.lines().all(|l| l.contains("\"run\":\"r-1\"")), "{text}");
     assert!(!text.contains("s3cr3t") && !text.contains("Ann"), "{text}");
 }
 

@@ -31,15 +31,15 @@ pub enum Exit {
 #[derive(Debug)]
 pub struct Failure {
     /// Stable code; `syncline explain CODE` has its page.
-    pub code: String,
+    pub code: Box<str>,
     /// Operation and thing.
-    pub message: String,
+    pub message: Box<str>,
     /// Which sync, file, line.
-    pub place: Option<String>,
+    pub place: Option<Box<str>>,
     /// The causes, outermost first.
     pub causes: Vec<String>,
     /// What to do.
-    pub hint: Option<String>,
+    pub hint: Option<Box<str>>,
     /// How the program ends.
     pub exit: Exit,
     /// What else is wrong, where several things are told at once.
@@ -58,18 +58,18 @@ impl Failure {
     }
 
     fn new(code: &str, message: impl Into<String>, exit: Exit) -> Self {
-        Self { code: code.to_owned(), message: message.into(), place: None, causes: Vec::new(), hint: None, exit, others: Vec::new() }
+        Self { code: code.into(), message: message.into().into(), place: None, causes: Vec::new(), hint: None, exit, others: Vec::new() }
     }
 
     /// Adds what to do.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(hint.into().into());
         self
     }
 
     /// Adds where.
     pub fn at(mut self, place: impl Into<String>) -> Self {
-        self.place.get_or_insert(place.into());
+        self.place.get_or_insert(place.into().into());
         self
     }
 
@@ -130,7 +130,7 @@ impl From<EngineError> for Failure {
             EngineError::Connector(_) | EngineError::Store(_) | EngineError::Config { .. } | EngineError::Locked { .. } => Exit::Failed,
         };
         let mut failure = Self::new(e.code(), e.to_string(), exit);
-        failure.hint = e.hint();
+        failure.hint = e.hint().map(Into::into);
         failure.causes = causes(&e);
         failure
     }

@@ -52,7 +52,7 @@ fn codes_in_sources() -> BTreeSet<(String, String)> {
 /// Places where a code stands as a literal: `ErrorKind::X, "code"`, `Failure::usage("code"`, `code: "code"`.
 fn codes(text: &str) -> Vec<String> {
     let mut found = Vec::new();
-    for opening in ["Failure::usage(", "Failure::failed(", "code: "] {
+    for opening in ["Failure::usage(", "Failure::failed(", "code: ", "config("] {
         found.extend(text.split(opening).skip(1).filter_map(literal));
     }
     for after_kind in text.split("ErrorKind::").skip(1) {

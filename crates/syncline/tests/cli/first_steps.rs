@@ -61,7 +61,7 @@ fn one_sync_needs_no_name_and_of_two_one_has_to_be_named() {
     let two = world.read("syncline.yaml") + "  other: { from: from, to: to, streams: { \"*\": {} } }\n";
     world.write("syncline.yaml", &two);
     let answer = world.syncline(&["run"]).ends_with(2);
-    assert!(answer.stderr.contains("error[argument_missing]") && answer.stderr.contains("other, pair"), "{}", answer.stderr);
+    assert!(answer.stderr.contains("error[argument_missing]") && answer.stderr.contains("pair, other"), "{}", answer.stderr);
 }
 
 // users: U24
@@ -75,7 +75,10 @@ fn an_unreachable_server_is_told_without_its_password() {
 #[test]
 fn init_writes_a_configuration_that_is_right_and_never_writes_over_one() {
     let world = World::with("");
-    world.sql("from.db", "CREATE TABLE film (film_id INTEGER PRIMARY KEY, title TEXT NOT NULL); CREATE VIEW titles AS SELECT title FROM film");
+    world.sql(
+        "from.db",
+        "CREATE TABLE film (film_id INTEGER PRIMARY KEY, title TEXT NOT NULL); CREATE VIEW titles AS SELECT title FROM film",
+    );
     std::fs::remove_file(world.path("syncline.yaml")).unwrap();
     let init = ["init", "--from", "sqlite:from.db", "--to", "sqlite:to.db"];
     world.syncline(&init).ends_with(0);

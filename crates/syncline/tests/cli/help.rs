@@ -5,8 +5,24 @@ use std::path::Path;
 use crate::world::syncline_in;
 
 const COMMANDS: [&str; 18] = [
-    "init", "check", "discover", "plan", "run", "verify", "status", "runs", "show", "conflicts", "parked", "undo", "export", "ids", "analyze",
-    "explain", "config", "demo",
+    "init",
+    "check",
+    "discover",
+    "plan",
+    "run",
+    "verify",
+    "status",
+    "runs",
+    "show",
+    "conflicts",
+    "parked",
+    "undo",
+    "export",
+    "ids",
+    "analyze",
+    "explain",
+    "config",
+    "demo",
 ];
 
 #[test]

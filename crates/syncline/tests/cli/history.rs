@@ -184,7 +184,9 @@ async fn a_run_is_found_by_number_by_beginning_of_its_id_and_as_the_last() {
 async fn a_run_is_shown_with_its_books_its_deletions_and_what_to_do_next() {
     let world = filled().await;
     let text = world.syncline(&["show", "1"]).ends_with(0).stdout;
-    for word in ["partial", "1,003", "99.90 %", "60 deletions held back", "--approve-deletes", "check_violated", "held back film 1", "a note"] {
+    for word in
+        ["partial", "1,003", "99.90 %", "60 deletions held back", "--approve-deletes", "check_violated", "held back film 1", "a note"]
+    {
         assert!(text.contains(word), "{word} is not in:\n{text}");
     }
     let json = world.syncline(&["show", "1", "--json"]).ends_with(0).json();

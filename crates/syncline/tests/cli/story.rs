@@ -9,7 +9,9 @@ const TABLE: &str = "CREATE TABLE film (film_id INTEGER PRIMARY KEY, title TEXT 
 fn films(options: &str, rows: u32) -> World {
     let world = World::with(options);
     world.sql("from.db", TABLE);
-    let fill = format!("INSERT INTO film WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) SELECT i, 'Film ' || i, i FROM n");
+    let fill = format!(
+        "INSERT INTO film WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) SELECT i, 'Film ' || i, i FROM n"
+    );
     world.sql("from.db", &fill);
     world
 }
@@ -143,7 +145,8 @@ fn a_run_leaves_log_lines_with_its_id_and_an_audit_line() {
     let logs: Vec<_> = std::fs::read_dir(world.path("logs")).unwrap().map(|e| e.unwrap().path()).collect();
     let text = std::fs::read_to_string(&logs[0]).unwrap();
     let id = run[0]["id"].as_str().unwrap();
-    let ended = text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()).any(|l| l["run"] == id && l["message"] == "run ended");
+    let ended =
+        text.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()).any(|l| l["run"] == id && l["message"] == "books");
     assert!(ended, "{text}");
     assert!(!text.contains("Film 1"), "a value is in the log:\n{text}");
     assert_eq!(world.value(".syncline/state.db", "SELECT count(*) FROM audit_log"), "1");
