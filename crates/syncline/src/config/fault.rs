@@ -22,11 +22,11 @@ pub struct ConfigError {
 
 impl ConfigError {
     pub(super) fn new(code: &'static str, path: &[String], message: impl Into<String>) -> Self {
-        Self { code, path: path.join("."), line: None, message: message.into(), hint: None }
+        Self { code, path: place(path), line: None, message: printable(&message.into()), hint: None }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(printable(&hint.into()));
         self
     }
 
@@ -34,6 +34,19 @@ impl ConfigError {
         self.line = Some(line);
         self
     }
+}
+
+/// A path as it is shown.
+pub(super) fn place(path: &[String]) -> String {
+    printable(&path.join("."))
+}
+
+/// One line without control characters, whatever a key or value holds: it goes to terminals and logs (J11).
+fn printable(text: &str) -> String {
+    if !text.contains(char::is_control) {
+        return text.to_owned();
+    }
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
 }
 
 /// Everything that is wrong with one file, in the order of its lines.

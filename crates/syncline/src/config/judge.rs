@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::fault::ConfigError;
+use super::fault::{ConfigError, place};
 use super::tree::{Content, Node};
 
 /// A place in the document.
@@ -27,7 +27,7 @@ impl<'t> Judge<'t> {
         for e in errors {
             judge.add(e);
         }
-        judge.told.extend(stand_ins.iter().map(|path| path.join(".")));
+        judge.told.extend(stand_ins.iter().map(|path| place(path)));
         judge
     }
 
@@ -45,7 +45,7 @@ impl<'t> Judge<'t> {
 
     /// Whether the place is in error already.
     pub(super) fn told(&self, path: &[String]) -> bool {
-        self.told.contains(&path.join("."))
+        self.told.contains(&place(path))
     }
 
     /// The scalar at a place as it was written, safe to print: a variable by its name, never what it holds.

@@ -207,6 +207,22 @@ fn a_bad_dotenv_is_told_by_its_line() {
     assert!(errors.errors[0].message.contains("`.env` line 2"), "{errors}");
 }
 
+// case: J11
+#[test]
+fn control_characters_of_keys_and_values_never_reach_the_terminal() {
+    let bell = "\"x\\e[31m\\n\"";
+    for text in
+        [format!("{bell}: 1\n"), format!("connections:\n  {bell}: {{ type: {bell}, url: x }}\n"), sync(&format!("    mode: {bell}\n"))]
+    {
+        let told = told(&text);
+        assert!(told.contains("x") && !told.contains('\u{1b}'), "{told:?}");
+        assert_eq!(
+            told.lines().filter(|l| l.starts_with("syncline.yaml:")).count(),
+            told.lines().filter(|l| !l.starts_with("  hint:")).count()
+        );
+    }
+}
+
 #[test]
 fn a_file_full_of_errors_is_cut_short() {
     let text: String = (0..500).map(|n| format!("wrong{n}: 1\n")).collect();
