@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::types::ValueRef as Stored;
 use rusqlite::{Connection, Row, params_from_iter};
 use syncline_connector::{Batch, DigestColumn, DigestKind, DigestRequest, Error, Result, SegmentDigest, Segments};
-use syncline_model::{Canon, RowBatch, ValueRef};
+use syncline_model::{Canon, RowBatch, Table, ValueRef};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::decode::decode;
@@ -38,9 +38,12 @@ pub(crate) struct Plan {
     key_at: usize,
     kind: DigestKind,
     segments: Segments,
-    /// Column of a ranged key, quoted.
+    /// Column of a ranged key, quoted, when an index leads to it.
     range_column: Option<String>,
 }
+
+/// Runs of neighbouring segments up to which each is found by the index; beyond, one pass over the table is cheaper.
+const RANGES_MAX: usize = 500;
 
 impl Plan {
     /// Checks the request against the table and writes its SQL.
@@ -57,7 +60,7 @@ impl Plan {
                 filter::column(table, column)?;
                 let quoted = quote::name(column);
                 select = format!("{select}, {quoted}");
-                Some(quoted)
+                leads_an_index(table, column).then_some(quoted)
             }
             Segments::Buckets { .. } => None,
         };
@@ -135,6 +138,9 @@ impl Plan {
                 Some((_, last)) if last.checked_add(1) == Some(id) => *last = id,
                 _ => runs.push((id, id)),
             }
+        }
+        if runs.len() > RANGES_MAX {
+            return vec![String::new()];
         }
         let clamp = |n: i128| i64::try_from(n).unwrap_or(if n < 0 { i64::MIN } else { i64::MAX });
         let mut conditions: Vec<String> = runs
@@ -220,6 +226,11 @@ impl Plan {
     fn failed(&self, e: rusqlite::Error) -> Error {
         failed(format_args!("digest `{}`", self.table), e)
     }
+}
+
+fn leads_an_index(table: &Table, column: &str) -> bool {
+    let first = |columns: &[String]| columns.first().is_some_and(|c| c == column);
+    first(&table.primary_key) || table.uniques.iter().any(|u| first(&u.columns)) || table.indexes.iter().any(|i| first(&i.columns))
 }
 
 /// Buffers, used again for every row.

@@ -13,9 +13,14 @@ pub(crate) fn field(out: &mut Vec<u8>, v: ValueRef<'_>, canon: Canon, hashed: bo
         return;
     }
     scratch.clear();
-    text(scratch, v, canon);
-    if hashed || matches!(canon, Canon::Bytes | Canon::JsonText) {
-        let sum = Md5::digest(scratch.as_slice());
+    let hashed = hashed || matches!(canon, Canon::Bytes | Canon::JsonText);
+    // What enters as it is and may be long is hashed where it lies.
+    let whole = whole(v, canon).filter(|_| hashed);
+    if whole.is_none() {
+        text(scratch, v, canon);
+    }
+    if hashed {
+        let sum = Md5::digest(whole.unwrap_or(scratch));
         scratch.clear();
         hex(scratch, &sum);
     }
@@ -36,17 +41,26 @@ pub(crate) fn bucket(key_text: &[u8], digits: u8) -> i64 {
     i64::try_from(first).expect("invariant: at most 16 bits")
 }
 
+/// The bytes of a value whose text is those bytes.
+fn whole(v: ValueRef<'_>, canon: Canon) -> Option<&[u8]> {
+    match (canon, v) {
+        (Canon::Text | Canon::JsonText, ValueRef::Text(s) | ValueRef::Other { text: s, .. } | ValueRef::Json(s)) => Some(s.as_bytes()),
+        (Canon::Bytes, ValueRef::Bytes(b)) => Some(b),
+        _ => None,
+    }
+}
+
 fn text(out: &mut Vec<u8>, v: ValueRef<'_>, canon: Canon) {
+    if let Some(bytes) = whole(v, canon) {
+        out.extend_from_slice(bytes);
+        return;
+    }
     match (canon, v) {
         (Canon::Number, _) if number(out, v) => {}
         (Canon::Float, ValueRef::F64(x)) => out.extend_from_slice(float(x).as_bytes()),
-        (Canon::Text | Canon::JsonText, ValueRef::Text(s) | ValueRef::Other { text: s, .. } | ValueRef::Json(s)) => {
-            out.extend_from_slice(s.as_bytes());
-        }
         (Canon::TextPadded, ValueRef::Text(s) | ValueRef::Other { text: s, .. }) => {
             out.extend_from_slice(s.trim_end_matches(' ').as_bytes())
         }
-        (Canon::Bytes, ValueRef::Bytes(b)) => out.extend_from_slice(b),
         (Canon::Uuid, ValueRef::Uuid(u)) => hex(out, &u),
         (Canon::Uuid, ValueRef::Bytes(b)) if b.len() == 16 => hex(out, b),
         (Canon::Uuid, ValueRef::Text(s)) => match civil::parse_uuid(s) {

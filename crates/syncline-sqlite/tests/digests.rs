@@ -1,6 +1,7 @@
 //! Digests: golden rows, edits that must be seen, segments.
 
 use syncline_connector::{DigestColumn, DigestKind, DigestRequest, Segments, Snapshot};
+use syncline_model::schema::Index;
 use syncline_model::{Canon, Engine, Table, Value as V};
 
 use crate::support::*;
@@ -98,10 +99,22 @@ async fn segments_hold_every_row_once_on_both_sides_of_zero() {
     }
     conn.execute("INSERT INTO t VALUES ('stray', 'v'), (250.5, 'v'), (NULL, 'v')", []).unwrap();
     let mut source = files.source("s.db").await;
-    let mut t = table(&mut *source, "t").await;
+    let found = table(&mut *source, "t").await;
+    for by_index in [true, false] {
+        check_segments(&mut *source, found.clone(), by_index).await;
+    }
+}
+
+/// Without an index on the key every question is one pass over the table.
+async fn check_segments(source: &mut dyn syncline_connector::Source, mut t: Table, by_index: bool) {
     t.primary_key = vec!["id".into()];
+    let index = Index { name: "i".into(), columns: vec!["id".into()], unique: false, plain: true, definition: String::new() };
+    t.indexes = if by_index { vec![index] } else { Vec::new() };
     let mut snapshot = source.snapshot().await.unwrap();
-    let request = ask(&t, DigestKind::Canonical, ranges(100));
+    let mut request = ask(&t, DigestKind::Canonical, ranges(100));
+    if !by_index {
+        request.table.primary_key.clear();
+    }
     let digest = snapshot.digest(&request).await.unwrap();
     let all: Vec<i64> = digest.iter().map(|d| d.id).collect();
     assert!(all.is_sorted());
