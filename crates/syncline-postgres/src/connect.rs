@@ -20,6 +20,9 @@ use crate::tls::{self, Trust};
 /// Longest time from the first packet to a usable session.
 const CONNECT_MAX: Duration = Duration::from_secs(15);
 
+/// Longest time that sent data may stay unacknowledged.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+
 /// Oldest server that has every function we use (`hash_record_extended` is the youngest).
 const VERSION_MIN: u32 = 140_000;
 
@@ -86,7 +89,9 @@ impl Settings {
             Some("require" | "verify-ca" | "verify-full") => (SslMode::Require, Trust::Roots(ssl.root)),
             Some(_) => return Err(invalid().hint("sslmode is one of disable, prefer, require, verify-ca, verify-full")),
         };
-        config.ssl_mode(mode).connect_timeout(CONNECT_MAX).keepalives_idle(Duration::from_secs(30));
+        // A peer that vanished is noticed within about a minute, by probes while idle and by unanswered data while not.
+        config.ssl_mode(mode).connect_timeout(CONNECT_MAX).tcp_user_timeout(SILENCE_MAX);
+        config.keepalives_idle(Duration::from_secs(30)).keepalives_interval(Duration::from_secs(10)).keepalives_retries(3);
         if config.get_application_name().is_none() {
             config.application_name("syncline");
         }

@@ -412,6 +412,9 @@ impl Target {
             ValueRef::Time(micros) => (0, 0, micros),
             _ => return self.mismatch(v),
         };
+        if !fits_fields(&self.native, months, days, micros) {
+            return refuse("value_inexact", format!("{} would cut parts of the interval", self.native));
+        }
         self.fraction(micros)?;
         out.extend_from_slice(&micros.to_be_bytes());
         out.extend_from_slice(&days.to_be_bytes());
@@ -456,6 +459,19 @@ fn far_instant(text: &str) -> Option<i64> {
     let (date, time) = text.split_once(' ')?;
     let days = i64::from(civil::parse_date(date)?) - i64::from(EPOCH_DAYS);
     days.checked_mul(civil::DAY)?.checked_add(civil::parse_time(time)?).filter(|t| *t < i64::MAX)
+}
+
+/// Whether an interval type with fields (`interval year to month`) keeps all of the value: the server cuts without a word.
+fn fits_fields(native: &str, months: i32, days: i32, micros: i64) -> bool {
+    let multiple = |of_seconds: i64| micros % (of_seconds * civil::SECOND) == 0;
+    match native.strip_prefix("interval ").unwrap_or("") {
+        "year" => months % 12 == 0 && days == 0 && micros == 0,
+        "month" | "year to month" => days == 0 && micros == 0,
+        "day" => micros == 0,
+        "hour" | "day to hour" => multiple(3600),
+        "minute" | "day to minute" | "hour to minute" => multiple(60),
+        _ => true,
+    }
 }
 
 /// Fraction digits of `interval(3)`, `interval second(0)`.
@@ -535,6 +551,19 @@ mod tests {
         ] {
             assert_eq!(code(logical.clone(), value), want, "{logical:?} ← {value:?}");
         }
+    }
+
+    #[test]
+    fn an_interval_with_fields_refuses_what_it_would_cut() {
+        let code = |native: &str, days, micros| {
+            let target = Target::of(&Column::plain("c", LogicalType::Interval, native));
+            target.binary(ValueRef::Interval { months: 1, days, micros }, &mut Vec::new()).err().map(|r| r.code)
+        };
+        assert_eq!(code("interval year to month", 0, 0), None);
+        assert_eq!(code("interval year to month", 1, 0), Some("value_inexact"));
+        assert_eq!(code("interval day to minute", 1, 61_000_000), Some("value_inexact"));
+        assert_eq!(code("interval second(0)", 1, 1_500_000), Some("value_inexact"));
+        assert_eq!(code("interval", 1, 1), None);
     }
 
     #[test]

@@ -49,6 +49,28 @@ async fn every_type_arrives_as_it_left_and_a_second_copy_changes_nothing() {
     assert_eq!((again.outcomes[0].unchanged, again.outcomes[0].updated), (4, 0));
 }
 
+// Without the columns that force lines of text, rows go in binary: another encoder, the same values.
+// case: H4, H6, H8, H10
+#[tokio::test]
+async fn rows_in_binary_arrive_as_they_left_and_a_second_copy_changes_nothing() {
+    use syncline_postgres::native::{Wire, wire};
+    let (from, to) = (database().await, database().await);
+    from.execute(&format!("{EVERYTHING}{ROWS}")).await;
+    to.execute(EVERYTHING).await;
+    let mut table = discovered(&from, "everything").await;
+    table.columns.retain(|c| wire(c) != Wire::AsText && !c.generated);
+    assert!(table.columns.len() > 25);
+    let mut snapshot = source(from.url()).await.snapshot().await.unwrap();
+    let rows = crate::steps::read(&mut *snapshot, request(&table, ReadForm::Values)).await;
+    for counts in [(4, 0), (0, 4)] {
+        let applied = copy_into(&to, &table, &rows).await;
+        assert_eq!((applied.outcomes[0].created, applied.outcomes[0].unchanged), counts);
+    }
+    let names = table.columns.iter().map(|c| format!("\"{}\"", c.name)).collect::<Vec<_>>().join(", ");
+    let all = format!("SELECT {names} FROM everything ORDER BY id");
+    assert_eq!(to.query(&all).await, from.query(&all).await);
+}
+
 #[tokio::test]
 async fn decoded_cells_are_what_the_table_holds() {
     let db = database().await;
