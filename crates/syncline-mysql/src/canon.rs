@@ -4,6 +4,7 @@ use syncline_connector::{DigestColumn, Error, ErrorKind, Result};
 use syncline_model::{Canon, Column, LogicalType, Table};
 
 use crate::flavour::Flavour;
+use crate::native::Native;
 use crate::quote;
 
 /// Day number of 1970-01-01 in `TO_DAYS`.
@@ -32,7 +33,8 @@ pub(crate) fn field(table: &Table, column: &DigestColumn, flavour: &Flavour) -> 
 /// The row text: all fields after each other.
 pub(crate) fn row(table: &Table, columns: &[DigestColumn], flavour: &Flavour) -> Result<String> {
     let fields = columns.iter().map(|c| field(table, c, flavour)).collect::<Result<Vec<_>>>()?;
-    Ok(format!("CONCAT({})", fields.join(", ")))
+    // The empty bytes make the whole a concatenation of bytes: nothing is transcoded, and collations need not agree.
+    Ok(format!("CONCAT(_binary'', {})", fields.join(", ")))
 }
 
 /// Canonical text of a column; `None` where the form has no SQL.
@@ -40,15 +42,17 @@ fn text(c: &Column, canon: Canon, flavour: &Flavour) -> Option<String> {
     let q = quote::name(&c.name);
     match canon {
         Canon::Number => number(c, &q),
-        Canon::Float => matches!(c.logical, LogicalType::Float { .. }).then(|| format!("CAST({q} * 1e0 AS CHAR)")),
+        Canon::Float => match c.logical {
+            LogicalType::Float { bits: 64 } => Some(q),
+            // Widened: as itself a FLOAT is cut to six digits (R10).
+            LogicalType::Float { .. } => Some(format!("CAST({q} * 1e0 AS CHAR)")),
+            _ => None,
+        },
         Canon::Text => plain_text(c, &q, flavour),
         Canon::TextPadded => plain_text(c, &q, flavour).map(|t| format!("TRIM(TRAILING ' ' FROM {t})")),
         Canon::Bytes => matches!(c.logical, LogicalType::Bytes { .. } | LogicalType::Geometry).then_some(q),
         Canon::Uuid => uuid(c, &q),
-        Canon::Date => matches!(c.logical, LogicalType::Date).then(|| {
-            let exists = format!("{q} >= '0001-01-01' AND FROM_DAYS(TO_DAYS({q})) = {q}");
-            format!("CASE WHEN {exists} THEN CAST(TO_DAYS({q}) - {EPOCH_DAYS} AS CHAR) ELSE CONCAT('!', CAST({q} AS CHAR)) END")
-        }),
+        Canon::Date => matches!(c.logical, LogicalType::Date).then(|| existing(&q, &format!("TO_DAYS({q}) - {EPOCH_DAYS}"))),
         Canon::Timestamp => matches!(c.logical, LogicalType::Timestamp { .. }).then(|| instant(&q)),
         Canon::TimestampTz => matches!(c.logical, LogicalType::TimestampTz { .. }).then(|| instant(&q)),
         Canon::Span => matches!(c.logical, LogicalType::TimeSpan { .. }).then(|| {
@@ -57,7 +61,7 @@ fn text(c: &Column, canon: Canon, flavour: &Flavour) -> Option<String> {
         }),
         Canon::JsonText => match c.logical {
             LogicalType::Json { .. } => Some(flavour.json_text(&q)),
-            LogicalType::Text { .. } => Some(format!("CONVERT({q} USING utf8mb4)")),
+            LogicalType::Text { .. } => Some(utf8(c, &q)),
             _ => None,
         },
         Canon::DecimalScaled | Canon::JsonValue | Canon::Own => None,
@@ -65,13 +69,14 @@ fn text(c: &Column, canon: Canon, flavour: &Flavour) -> Option<String> {
 }
 
 fn number(c: &Column, q: &str) -> Option<String> {
+    // ZEROFILL shows leading zeros as text, YEAR four digits; adding nothing makes either a plain number.
+    let padded = c.native.contains("zerofill") || c.logical == LogicalType::Year;
+    let plain = if padded { format!("({q} + 0)") } else { q.to_owned() };
     match &c.logical {
         LogicalType::Decimal { limits: Some((_, scale)) } if *scale > 0 => {
-            Some(format!("TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM CAST({q} AS CHAR)))"))
+            Some(format!("TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {plain}))"))
         }
-        // ZEROFILL shows leading zeros as text; adding nothing makes it a plain number again.
-        LogicalType::Bool | LogicalType::Int { .. } | LogicalType::Decimal { .. } => Some(format!("CAST({q} + 0 AS CHAR)")),
-        LogicalType::Year => Some(format!("CAST({q} + 0 AS CHAR)")),
+        LogicalType::Bool | LogicalType::Int { .. } | LogicalType::Decimal { .. } | LogicalType::Year => Some(plain),
         LogicalType::Float { .. } => Some(format!("IF({q} = 0, '0', CAST({q} * 1e0 AS CHAR))")),
         _ => None,
     }
@@ -79,7 +84,7 @@ fn number(c: &Column, q: &str) -> Option<String> {
 
 fn plain_text(c: &Column, q: &str, flavour: &Flavour) -> Option<String> {
     match &c.logical {
-        LogicalType::Text { .. } | LogicalType::Enum { .. } | LogicalType::Set { .. } => Some(format!("CONVERT({q} USING utf8mb4)")),
+        LogicalType::Text { .. } | LogicalType::Enum { .. } | LogicalType::Set { .. } => Some(utf8(c, q)),
         LogicalType::Bit { len, .. } => Some(format!("LPAD(BIN({q} + 0), {}, '0')", len.unwrap_or(64))),
         LogicalType::Json { .. } => Some(flavour.json_text(q)),
         LogicalType::Other { .. } => Some(format!("CAST({q} AS CHAR)")),
@@ -102,6 +107,20 @@ fn uuid(c: &Column, q: &str) -> Option<String> {
 }
 
 fn instant(q: &str) -> String {
-    let exists = format!("{q} >= '0001-01-01' AND FROM_DAYS(TO_DAYS({q})) = DATE({q})");
-    format!("CASE WHEN {exists} THEN CAST(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {q}) AS CHAR) ELSE CONCAT('!', CAST({q} AS CHAR)) END")
+    existing(q, &format!("TIMESTAMPDIFF(MICROSECOND, '1970-01-01', {q})"))
+}
+
+/// `value` for days that exist, the tagged text of all others: zero and partial dates, year 0, 30 February.
+fn existing(q: &str, value: &str) -> String {
+    let whole = format!("{q} >= '0001-01-01' AND MONTH({q}) > 0 AND DAY({q}) > 0");
+    let in_month = format!("(DAY({q}) < 29 OR DAY({q}) <= DAY(LAST_DAY(DATE_SUB({q}, INTERVAL DAY({q}) - 1 DAY))))");
+    format!("IF({whole} AND {in_month}, {value}, CONCAT('!', CAST({q} AS CHAR)))")
+}
+
+/// UTF-8 bytes of a text column. Where the column is stored as UTF-8 nothing needs to be converted.
+fn utf8(c: &Column, q: &str) -> String {
+    match Native::parse(&c.native).charset.as_deref() {
+        Some("utf8mb4" | "utf8mb3" | "utf8" | "ascii") => q.to_owned(),
+        _ => format!("CONVERT({q} USING utf8mb4)"),
+    }
 }

@@ -11,10 +11,12 @@ use crate::{canon, quote};
 pub(crate) fn segments(request: &DigestRequest, flavour: &Flavour) -> Result<Bound> {
     let filter = bind::clause(&request.table, &request.filter)?;
     let (segment, hash) = (segment(request, flavour)?, row_hash(request, flavour)?);
+    // The limit keeps the inner query from being merged into the outer one, which would compute every hash twice.
     let sql = format!(
-        "SELECT {segment} AS g, COUNT(*), COUNT({hash}), BIT_XOR({hash}) FROM {}{} GROUP BY g ORDER BY g",
+        "SELECT g, COUNT(*), COUNT(h), BIT_XOR(h) FROM (SELECT {segment} AS g, {hash} AS h FROM {}{} LIMIT {}) x GROUP BY g ORDER BY g",
         quote::table(&request.table.name),
-        filter.sql
+        filter.sql,
+        u64::MAX
     );
     Ok(Bound { sql, params: filter.params })
 }

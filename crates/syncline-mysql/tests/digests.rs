@@ -49,18 +49,18 @@ async fn two_like_edits_in_one_segment_do_not_cancel_out() {
 #[tokio::test]
 async fn zero_dates_and_twenty_megabytes_have_a_hash_and_nulls_keep_their_place() {
     let db = fresh(
-        "CREATE TABLE t (id INT PRIMARY KEY, d DATE NULL, t DATETIME(6) NULL, a VARCHAR(5) NULL, b VARCHAR(5) NULL, x LONGTEXT NULL);
-         SET sql_mode=''; INSERT INTO t VALUES (1,'0000-00-00','2024-00-10',NULL,'a',NULL), (2,'2024-01-01','2024-01-01','a',NULL,NULL)",
+        "CREATE TABLE t (id INT PRIMARY KEY, d DATE NULL, t DATETIME(6) NULL, a VARCHAR(5) NULL, b VARCHAR(5) NULL, x LONGTEXT NULL, y LONGTEXT NULL);
+         SET sql_mode='ALLOW_INVALID_DATES';
+         INSERT INTO t VALUES (1,'0000-00-00','2024-00-10',NULL,'a',NULL,NULL), (2,'2024-01-01','2024-01-01','a',NULL,NULL,NULL), (4,'2024-02-30','2024-02-31',NULL,NULL,NULL,NULL), (5,'2024-02-29','2024-03-31',NULL,NULL,NULL,NULL)",
     )
     .await;
-    // More than max_allowed_packet, so it cannot be made in one go.
-    db.execute(
-        "INSERT INTO t VALUES (3,NULL,NULL,NULL,NULL,REPEAT('x', 12000000)); UPDATE t SET x = CONCAT(LEFT(x, 4000000), 'y') WHERE id = 3",
-    )
-    .await;
+    // Together more than max_allowed_packet: no statement could hold the row's text.
+    db.execute("INSERT INTO t (id, x) VALUES (3, REPEAT('x', 12000000)); UPDATE t SET y = REPEAT('é', 6000000) WHERE id = 3").await;
     let request = digest(&table(&db, "t").await, by_id(1));
     let got = answer(&db, &request).await;
-    assert_eq!(got.iter().map(|s| (s.id, s.rows, s.hashed)).collect::<Vec<_>>(), [(1, 1, 1), (2, 1, 1), (3, 1, 1)]);
+    assert_eq!(got.iter().map(|s| (s.id, s.rows, s.hashed)).collect::<Vec<_>>(), [(1, 1, 1), (2, 1, 1), (3, 1, 1), (4, 1, 1), (5, 1, 1)]);
+    db.execute("UPDATE t SET d = '2024-03-01', t = '2024-03-02' WHERE id = 4").await;
+    assert_ne!(answer(&db, &request).await[3].hash, got[3].hash, "a day that does not exist is not the one after");
     db.execute("UPDATE t SET a = 'a', b = NULL, d = '0000-00-00', t = '2024-00-10' WHERE id = 1").await;
     assert_ne!(answer(&db, &request).await[0].hash, got[0].hash);
 }
