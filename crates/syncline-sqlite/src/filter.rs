@@ -5,7 +5,8 @@ use syncline_model::{Column, RowBatch, Table, Value, ValueRef};
 
 use crate::bind::Param;
 use crate::encode::Slot;
-use crate::quote;
+use crate::native::Kind;
+use crate::{order, quote};
 
 /// A WHERE clause (with its keyword, or empty) and what it binds.
 #[derive(Clone, Debug, Default)]
@@ -83,7 +84,10 @@ impl Builder<'_> {
     fn compare(&mut self, name: &str, operator: &str, value: &Value) -> Result<()> {
         let column = column(self.table, name)?.clone();
         self.bind(&column, value.view())?;
-        self.terms.push(format!("{} {operator} ?", quote::name(name)));
+        self.terms.push(match order::code(&Kind::of(&column)) {
+            Some(code) => format!("syncline_compare({code}, {}, ?) {operator} 0", quote::name(name)),
+            None => format!("{} {operator} ?", quote::name(name)),
+        });
         Ok(())
     }
 

@@ -21,6 +21,7 @@ mod filter;
 mod functions;
 mod map;
 mod native;
+mod order;
 mod parse;
 mod quote;
 mod read;

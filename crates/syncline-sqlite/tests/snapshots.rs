@@ -153,3 +153,25 @@ async fn a_table_of_1_600_columns_is_copied_and_compared() {
     assert_eq!((applied.outcomes[0].updated, applied.outcomes[0].unchanged), (1, 1));
     assert!(applied.undoable);
 }
+
+#[tokio::test]
+async fn a_cursor_is_compared_by_value_and_not_by_spelling() {
+    let files = Files::new();
+    files.script(
+        "s.db",
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, z TIMESTAMPTZ_TEXT, w DATETIME, d DECIMAL_TEXT(20,0));
+         INSERT INTO t VALUES (1, '2024-01-01 00:00:05Z', '2024-01-01 08:00:00', '9'), (2, '2024-01-01 00:00:05.5Z', '2024-01-01T07:00', '10'),
+           (3, '2024-01-01 00:00:04.9Z', '2024-01-01 09:00', '100'), (4, NULL, NULL, NULL)",
+    );
+    let mut source = files.source("s.db").await;
+    let t = table(&mut *source, "t").await;
+    let mut snapshot = source.snapshot().await.unwrap();
+    let second = 1_704_067_205_000_000;
+    let eight = second - 5_000_000 + 8 * 3_600_000_000;
+    let cases = [("z", V::TimestampTz(second), 2, 1), ("w", V::Timestamp(eight), 2, 1), ("d", V::U64(10), 2, 1)];
+    for (column, bound, at_least, below) in cases {
+        let name = || column.to_owned();
+        assert_eq!(snapshot.count(&t, &[Predicate::AtLeast(name(), bound.clone())]).await.unwrap(), at_least, "{column}");
+        assert_eq!(snapshot.count(&t, &[Predicate::Below(name(), bound)]).await.unwrap(), below, "{column}");
+    }
+}

@@ -74,7 +74,7 @@ fn keyed(column: Column) -> Table {
 }
 
 // rule: R10
-// case: H1, H2, H4, H5, H6, H7, H15, H17, H28
+// case: H1, H2, H4, H5, H6, H7, H17, H28
 #[tokio::test]
 async fn every_type_of_other_systems_comes_back_with_the_same_values_and_stays_unchanged() {
     let mut cells = 0;
@@ -158,7 +158,6 @@ async fn what_an_existing_column_would_change_is_refused_by_code() {
     }
 }
 
-// case: H7
 #[tokio::test]
 async fn each_value_of_a_file_is_read_by_its_own_storage_class() {
     let files = Files::new();

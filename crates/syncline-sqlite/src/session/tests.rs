@@ -113,7 +113,6 @@ async fn affected_rows_are_those_matched_by_this_statement_alone() {
     assert_eq!(session.execute("DELETE FROM t").await.unwrap(), 3);
 }
 
-// rule: R23
 #[tokio::test]
 async fn a_loaded_child_may_come_before_its_parent_and_an_orphan_stops_the_commit() {
     for (parents, committed) in [(1, true), (0, false)] {
