@@ -127,3 +127,23 @@ async fn nothing_is_locked_while_rows_are_staged_and_nothing_is_seen_before_the_
     assert_eq!(destination.fate(&marker("r"), None).await.unwrap(), CommitFate::Committed);
     assert_eq!(destination.fate(&marker("other"), None).await.unwrap(), CommitFate::RolledBack);
 }
+
+// An existing file keeps its journal mode, so there a snapshot that is still open keeps the commit waiting: told, not hung.
+#[tokio::test]
+async fn a_commit_that_an_open_reader_blocks_is_unavailable_and_leaves_nothing() {
+    let files = Files::new();
+    files.script("d.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)");
+    let mut destination = files.destination("d.db").await;
+    destination.prepare(&[]).await.unwrap();
+    let t = destination.discover().await.unwrap().tables.remove(0);
+    let snapshot = destination.snapshot().await.unwrap();
+    let mut run = destination.begin(spec("r", vec![stream(&t, None)])).await.unwrap();
+    run.stage(0, &batch(&[vec![V::I64(1), text("a")]])).await.unwrap();
+    run.apply().await.unwrap();
+    let e = run.commit().await.unwrap_err();
+    assert_eq!((e.kind, e.code), (ErrorKind::Unavailable, "database_busy"));
+    drop(run);
+    snapshot.close().await.unwrap();
+    assert_eq!(files.cells("d.db", "SELECT count(*) FROM t"), [["Integer(0)"]]);
+    assert_eq!(files.cells("d.db", "PRAGMA journal_mode"), [[format!("Text({:?})", b"delete")]]);
+}
