@@ -8,6 +8,7 @@ use syncline_store::rows::{DeletionRow, ParkedRow, PositionRow, StreamRow};
 
 use crate::engine::{Engine, Result};
 use crate::horizon;
+use crate::mapped::IdMaps;
 use crate::moving::{Parked, parked};
 use crate::pairing::Pair;
 use crate::pipeline::RunContext;
@@ -17,14 +18,19 @@ use crate::stream_run::StreamResult;
 /// Values of a parked row are cut to this many characters for display (I7).
 const IMAGE_CHARS_MAX: usize = 2_000;
 
+/// Ids of missing records that a remark names.
+const ORPHANS_SHOWN: usize = 20;
+
 impl Engine {
     /// Adds the streams of one applied transaction to the settlement.
+    #[allow(clippy::too_many_arguments, reason = "one call site, at the end of a transaction")]
     pub(crate) async fn account(
         &self,
         context: &RunContext<'_>,
         pairs: &[Pair],
         results: Vec<StreamResult>,
         outcomes: Vec<StreamOutcome>,
+        ids: &IdMaps,
         source: &mut dyn Snapshot,
         settlement: &mut Settlement,
     ) -> Result<()> {
@@ -35,9 +41,15 @@ impl Engine {
             list
         };
         let now = source.observation().clone();
-        for ((pair, mut result), outcome) in pairs.iter().zip(results).zip(outcomes) {
+        let orphans = ids.orphans();
+        if !orphans.is_empty() {
+            let shown: Vec<String> = orphans.iter().take(ORPHANS_SHOWN).map(ToString::to_string).collect();
+            let text = format!("{} references point to records that the source does not have: {}", orphans.len(), shown.join(", "));
+            settlement.remarks.push(text);
+        }
+        for (index, ((pair, mut result), outcome)) in pairs.iter().zip(results).zip(outcomes).enumerate() {
             let mut all = result.parked.clone();
-            all.extend(outcome.rejects.iter().cloned().map(|r| parked(pair, r)));
+            all.extend(outcome.rejects.iter().cloned().map(|r| with_source_key(parked(pair, r), index, ids)));
             self.settle_parked(context, pair, &result, &all, source, settlement).await?;
             log_deletions(context, pair, &result, &outcome, settlement);
             let books = books(&result, &outcome, all.len() as u64);
@@ -129,6 +141,16 @@ impl Engine {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// A row set aside while applying is known by its new id; the list and the retry know it by its source key.
+fn with_source_key(mut parked: Parked, index: usize, ids: &IdMaps) -> Parked {
+    if let [id] = parked.key.0.as_slice()
+        && let Some(legacy) = ids.legacy_of(index, id.view())
+    {
+        parked.key = Key(vec![legacy]);
+    }
+    parked
 }
 
 fn books(result: &StreamResult, outcome: &StreamOutcome, parked: u64) -> Books {

@@ -11,10 +11,11 @@ use crate::pairing::{Pair, Side};
 use crate::policy::Policy;
 use crate::transform::{FieldSource, Target, Transform};
 
-/// The table as it will be, without foreign keys: those need the names of all streams.
+/// The table as it will be, without foreign keys: those need the names of all streams. `holds_ids`: source columns whose ids are mapped.
 ///
 /// # Errors
 /// `type_mismatch` for a column that the destination has no exact type for; `name_collision`.
+#[allow(clippy::too_many_arguments, reason = "one call site; the parts belong to the pairing")]
 pub fn shape(
     stream: &str,
     name: &TableName,
@@ -23,10 +24,14 @@ pub fn shape(
     from: Side<'_>,
     to: Side<'_>,
     policy: &Policy,
+    holds_ids: &dyn Fn(&str) -> bool,
 ) -> Result<Table> {
     let mut columns = Vec::with_capacity(targets.len());
     for t in targets {
-        let (column, fit) = mapped(t, source, from, to);
+        let (column, fit) = match &t.source {
+            FieldSource::Column(c) if holds_ids(c) => minted(t, source, c, from, to),
+            _ => mapped(t, source, from, to),
+        };
         if let Fit::Never(why) = fit {
             return Err(EngineError::Config {
                 code: "type_mismatch",
@@ -72,6 +77,13 @@ fn mapped(t: &Target, source: &Table, from: Side<'_>, to: Side<'_>) -> (Column, 
     let mut given = given.unwrap_or_else(|| Column::plain(t.name.clone(), LogicalType::Text { chars_max: None, fixed: false }, "text"));
     given.name.clone_from(&t.name);
     given.generated = false;
+    to.connector.map_column(&given, from.connector.engine())
+}
+
+/// A column of mapped ids in a new table: they are minted as UUIDs.
+fn minted(t: &Target, source: &Table, column: &str, from: Side<'_>, to: Side<'_>) -> (Column, Fit) {
+    let nullable = source.column(column).is_none_or(|c| c.nullable);
+    let given = Column { nullable, ..Column::plain(t.name.clone(), LogicalType::Uuid, "uuid") };
     to.connector.map_column(&given, from.connector.engine())
 }
 
@@ -138,7 +150,11 @@ pub fn complete(pair: &mut Pair, names: &BTreeMap<TableName, TableName>, from: S
     for unique in &pair.source.uniques {
         match all(&unique.columns) {
             Some(columns) if columns != pair.key_dest => {
-                pair.dest.uniques.push(syncline_model::schema::UniqueKey { name: index_name(pair, &unique.name, same_engine), columns, ..unique.clone() });
+                pair.dest.uniques.push(syncline_model::schema::UniqueKey {
+                    name: index_name(pair, &unique.name, same_engine),
+                    columns,
+                    ..unique.clone()
+                });
             }
             Some(_) => {}
             None => left_out.push(format!("unique key `{}`: not all of its columns are synced", unique.name)),
@@ -152,7 +168,11 @@ pub fn complete(pair: &mut Pair, names: &BTreeMap<TableName, TableName>, from: S
     }
     for index in &pair.source.indexes {
         match all(&index.columns) {
-            Some(columns) if index.plain => pair.dest.indexes.push(syncline_model::schema::Index { name: index_name(pair, &index.name, same_engine), columns, ..index.clone() }),
+            Some(columns) if index.plain => pair.dest.indexes.push(syncline_model::schema::Index {
+                name: index_name(pair, &index.name, same_engine),
+                columns,
+                ..index.clone()
+            }),
             _ if same_engine && pair.is_plain() => pair.dest.indexes.push(index.clone()),
             _ => left_out.push(format!("index `{}`: over expressions, partial, or on columns that are not synced", index.name)),
         }

@@ -16,6 +16,7 @@ pub mod identity;
 mod keep;
 mod link;
 mod lock;
+mod mapped;
 mod moving;
 mod order;
 pub mod pairing;

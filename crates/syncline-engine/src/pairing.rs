@@ -81,6 +81,8 @@ pub struct Pair {
     pub drift: Vec<Drift>,
     /// Columns that may not hold every value.
     pub checked: Vec<String>,
+    /// Staged columns that hold ids of another stream, with that stream's name (FR-010).
+    pub foreign_ids: Vec<(usize, String)>,
 }
 
 impl Pair {
@@ -93,7 +95,13 @@ impl Pair {
     /// Every staged column is a plain copy of a source column.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        self.copied_from.iter().all(Option::is_some) && self.policy.options.ids.is_none()
+        self.copied_from.iter().all(Option::is_some) && !self.maps_ids()
+    }
+
+    /// Ids are rewritten on the way: its own, or those it refers to.
+    #[must_use]
+    pub fn maps_ids(&self) -> bool {
+        self.policy.options.ids.is_some() || !self.foreign_ids.is_empty()
     }
 
     /// The collection key of the state (S3-STATE).
@@ -126,9 +134,10 @@ pub fn pair_streams(
 ) -> Result<Vec<Pair>> {
     let chosen = choose(sync, only, from.catalog)?;
     let mut pairs = Vec::with_capacity(chosen.len());
+    let mapped: BTreeMap<TableName, String> = mapped_streams(sync, from.catalog);
     for (stream, table, options) in &chosen {
         let policy = Policy::decide(&sync.name, stream, options.clone())?;
-        let builder = Builder { sync, stream, scope, from, to, remembered, source: table };
+        let builder = Builder { sync, stream, scope, from, to, remembered, source: table, mapped: &mapped };
         pairs.push(builder.pair(policy)?);
     }
     refuse_shared_tables(&sync.name, &pairs)?;
@@ -147,6 +156,12 @@ fn all_foreign_keys(pairs: &[Pair], catalog: &Catalog) -> Vec<Referrer> {
     let existing = catalog.tables.iter();
     let made = pairs.iter().filter(|p| p.create.is_some()).map(|p| &p.dest);
     existing.chain(made).flat_map(|t| t.foreign_keys.iter().map(|k| Referrer { table: t.name.clone(), key: k.clone() })).collect()
+}
+
+/// Source tables whose ids are mapped. All streams of the sync count, also those left out of this run.
+fn mapped_streams(sync: &SyncSpec, catalog: &Catalog) -> BTreeMap<TableName, String> {
+    let mapped = |t: &&Table| policy::options_for(sync, &t.name.name).is_some_and(|o| o.ids.is_some());
+    catalog.tables.iter().filter(mapped).map(|t| (t.name.clone(), t.name.name.clone())).collect()
 }
 
 type Chosen<'a> = (String, &'a Table, crate::spec::StreamOptions);
@@ -212,6 +227,8 @@ struct Builder<'a> {
     to: Side<'a>,
     remembered: &'a Remembered,
     source: &'a Table,
+    /// Source tables whose streams map ids, with the streams' names.
+    mapped: &'a BTreeMap<TableName, String>,
 }
 
 impl Builder<'_> {
@@ -236,9 +253,12 @@ impl Builder<'_> {
                 let t = self.fit_to_existing(t, &policy, &mut targets, &mut drift, &mut alter)?;
                 (t, false)
             }
-            None if policy.create == Create::Missing => {
-                (create::shape(self.stream, &name, self.source, &targets, self.from, self.to, &policy)?, true)
-            }
+            None if policy.create == Create::Missing => (
+                create::shape(self.stream, &name, self.source, &targets, self.from, self.to, &policy, &|c| {
+                    self.mapped_column(&policy, c).is_some()
+                })?,
+                true,
+            ),
             None => {
                 let hint = "create it, or let the sync do so with `create: missing`";
                 return Err(self.fail("table_missing", format!("the destination has no table `{name}`"), hint));
@@ -247,6 +267,22 @@ impl Builder<'_> {
         let reads = Transform::reads(self.source, &targets).map_err(|e| self.fail(e.code(), &e, e.hint()))?;
         let transform = Transform::compile(self.source, &reads, &targets).map_err(|e| self.fail(e.code(), &e, e.hint()))?;
         self.assemble(policy, dest, made, alter, key_source, targets, reads, transform, drift)
+    }
+
+    /// Source columns whose ids are rewritten: `None` for the stream's own key, else the stream they point to.
+    fn mapped_column(&self, policy: &Policy, column: &str) -> Option<Option<String>> {
+        let said = policy.options.ids.as_ref().and_then(|i| i.foreign_keys.get(column));
+        let found = self
+            .source
+            .foreign_keys
+            .iter()
+            .find(|f| f.columns.len() == 1 && f.columns[0] == column)
+            .and_then(|f| self.mapped.get(&f.parent));
+        if let Some(parent) = said.or(found) {
+            return Some(Some(parent.clone()));
+        }
+        let own = policy.options.ids.is_some() && self.key(policy).is_ok_and(|k| k == [column]);
+        own.then_some(None)
     }
 
     fn destination_name(&self, policy: &Policy) -> TableName {
@@ -292,6 +328,12 @@ impl Builder<'_> {
             targets.extend(own.map(|c| Target::new(c.name.clone(), FieldSource::Column(c.name.clone()))));
         }
         targets.extend(listed.into_iter().map(|(n, s)| Target::new(n, s)));
+        if let (Some(crate::spec::Ids { source: crate::spec::IdSource::Column(legacy), .. }), Ok([key])) =
+            (&o.ids, self.key(policy).as_deref())
+            && !targets.iter().any(|t| t.name == *legacy)
+        {
+            targets.push(Target::new(legacy.clone(), FieldSource::Column(key.clone())));
+        }
         // In the source's column order, so that rows can pass unchanged where nothing is mapped.
         let place = |t: &Target| match &t.source {
             FieldSource::Column(c) => self.source.columns.iter().position(|x| x.name == *c).unwrap_or(usize::MAX),
@@ -306,6 +348,13 @@ impl Builder<'_> {
                 self.fail("column_missing", format!("`types` names field `{field}`, which is not synced"), "check its spelling")
             })?;
             target.validate = (o.validate == Some(true)).then_some(kind);
+        }
+        if o.ids.is_some() && (self.key(policy)?.len() != 1 || policy.edits == crate::spec::Edits::Keep) {
+            return Err(self.fail(
+                "config_invalid",
+                "`ids` needs a key of one column and `edits: overwrite`",
+                "map ids in a mirror, of tables with one key column",
+            ));
         }
         Ok(targets)
     }
@@ -405,6 +454,7 @@ impl Builder<'_> {
         let mut canons = Vec::new();
         let mut checked = Vec::new();
         let mut copied_from = Vec::new();
+        let mut foreign_ids = Vec::new();
         for (i, t) in targets.iter().enumerate() {
             let Some(to) = dest.column(&t.name).cloned() else {
                 // Only drift that stops leaves a target without a column; the caller refuses the stream.
@@ -414,8 +464,18 @@ impl Builder<'_> {
                 copied_from.push(None);
                 continue;
             };
-            let from = self.source_column(t, &transform, i);
-            match self.fit(&from, &to, t) {
+            let mut from = self.source_column(t, &transform, i);
+            let is_legacy =
+                matches!(&policy.options.ids, Some(crate::spec::Ids { source: crate::spec::IdSource::Column(l), .. }) if *l == t.name);
+            let ids = if let (FieldSource::Column(c), false) = (&t.source, is_legacy) { self.mapped_column(&policy, c) } else { None };
+            if let Some(Some(parent)) = &ids {
+                foreign_ids.push((i, parent.clone()));
+            }
+            let is_mapped = ids.is_some();
+            if is_mapped {
+                from = to.clone();
+            }
+            match if is_mapped { Fit::Exact } else { self.fit(&from, &to, t) } {
                 Fit::Exact => {}
                 Fit::Checked(why) => checked.push(format!("`{}`: {why}", t.name)),
                 Fit::Never(why) => {
@@ -428,7 +488,8 @@ impl Builder<'_> {
                     });
                 }
             }
-            canons.push(Canon::for_pair((&from, self.from.engine()), (&to, self.to.engine())));
+            let engine = if is_mapped { self.to.engine() } else { self.from.engine() };
+            canons.push(Canon::for_pair((&from, engine), (&to, self.to.engine())));
             copied_from.push(if let FieldSource::Column(c) = &t.source { Some(c.clone()) } else { None });
             columns.push(to);
         }
@@ -465,6 +526,7 @@ impl Builder<'_> {
             delete,
             drift,
             checked,
+            foreign_ids,
         })
     }
 

@@ -8,7 +8,7 @@ use crate::link::{Link, NOTE_DESTINATION, NOTE_SOURCE};
 use crate::pairing::Pair;
 use crate::settle::Settlement;
 use crate::spec::{Atomic, Rows, SyncSpec};
-use crate::stream_run::StreamRun;
+use crate::stream_run::{Landing, StreamRun};
 
 /// Before-images are kept for at most this many changed rows of a run (R28).
 const UNDO_ROWS_MAX: u64 = 100_000;
@@ -184,25 +184,30 @@ impl Engine {
     ) -> Result<(Box<dyn StagedRun>, Option<String>)> {
         let mut source = link.source.snapshot().await?;
         fail::passable("run.snapshot")?;
-        let spec = self.run_spec(context, link, pairs, marker, phase);
+        let mut dest = link.dest.snapshot().await?;
+        let mut ids = self.load_maps(context, pairs, &link.dest_catalog, &mut *dest).await?;
+        let mut spec = self.run_spec(context, link, pairs, marker, phase);
+        spec.streams.extend(ids.writes());
         let paths: Vec<WritePath> = spec.streams.iter().map(|s| s.path).collect();
         let mut staged = link.dest.begin(spec).await?;
         fail::passable("run.begun")?;
-        let mut dest = link.dest.snapshot().await?;
         let mut runs = Vec::with_capacity(pairs.len());
         let ours: Vec<_> = pairs.iter().map(|p| p.dest.name.clone()).collect();
         for (index, pair) in pairs.iter().enumerate() {
             let raw = takes_raw(link, pair);
             let mut run = StreamRun::new(self, context, link, pair, index, paths[index], raw, phase, &ours);
-            run.stage(&mut *source, &mut *dest, &mut *staged).await?;
+            let mut landing = Landing { staged: &mut *staged, ids: &mut ids };
+            run.stage(&mut *source, &mut *dest, &mut landing).await?;
             runs.push(run.into_result());
         }
+        let minted = ids.stage_minted(pairs, &context.run.id, pairs.len(), &mut *staged).await?;
         // A reader left open would keep a file-based destination from being written.
         dest.close().await?;
         self.progress.phase("apply");
         let applied = staged.apply().await?;
         let observation = source.observation().clone();
-        self.account(context, pairs, runs, applied.outcomes, &mut *source, settlement).await?;
+        self.account(context, pairs, runs, applied.outcomes, &ids, &mut *source, settlement).await?;
+        settlement.minted.extend(minted.into_iter().map(|m| (m.stream, m.rows)));
         source.close().await?;
         settlement.undoable |= applied.undoable;
         settlement.observation = Some((observation.at, observation.open.clone()));

@@ -9,7 +9,7 @@ use crate::pairing::Pair;
 use crate::pipeline::{Phase, RunContext};
 use crate::report::{Plan, StreamPlan};
 use crate::spec::SyncSpec;
-use crate::stream_run::{StreamResult, StreamRun};
+use crate::stream_run::{Landing, StreamResult, StreamRun};
 
 /// Format of the plan file.
 pub const PLAN_VERSION: u32 = 1;
@@ -37,12 +37,14 @@ impl Engine {
         let (stopped, going): (Vec<Pair>, Vec<Pair>) = pairs.into_iter().partition(|p| p.drift.iter().any(|d| d.stops));
         let mut source = link.source.snapshot().await?;
         let mut dest = link.dest.snapshot().await?;
+        let mut ids = self.load_maps(&context, &going, &link.dest_catalog, &mut *dest).await?;
         let mut dry = DryRun::new(link.dest.snapshot().await?, &going, sync.memory, changes_max);
         let ours: Vec<_> = going.iter().map(|p| p.dest.name.clone()).collect();
         let mut results = Vec::new();
         for (index, pair) in going.iter().enumerate() {
             let mut run = StreamRun::new(self, &context, &link, pair, index, WritePath::Stage, false, Phase::Everything, &ours);
-            run.stage(&mut *source, &mut *dest, &mut dry).await?;
+            let mut landing = Landing { staged: &mut dry, ids: &mut ids };
+            run.stage(&mut *source, &mut *dest, &mut landing).await?;
             results.push(run.into_result());
         }
         let applied = syncline_connector::StagedRun::apply(&mut dry).await?;

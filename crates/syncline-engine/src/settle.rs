@@ -38,6 +38,9 @@ pub struct Settlement {
     pub undoable: bool,
     /// A run that this one undoes.
     pub undoes: Option<String>,
+    /// Id mappings minted, per stream.
+    #[serde(default)]
+    pub minted: Vec<(String, Vec<syncline_store::rows::IdRow>)>,
 }
 
 impl Settlement {
@@ -122,6 +125,9 @@ impl Engine {
         }
         for (name, value) in &s.notes {
             tx.save_note(&run.sync, name, value).await?;
+        }
+        for (stream, rows) in s.minted.iter().filter(|(_, rows)| !rows.is_empty()) {
+            tx.add_ids(&run.sync, stream, rows).await?;
         }
         if let Some(undone) = &s.undoes {
             tx.mark_undone(undone, &run.id).await?;

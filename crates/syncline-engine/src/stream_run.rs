@@ -9,6 +9,7 @@ use crate::compare::{self, Choice};
 use crate::deletions;
 use crate::engine::{Engine, EngineError, Result};
 use crate::link::Link;
+use crate::mapped::{IdMaps, MappingSink};
 use crate::moving::{Moved, Parked, Selection, Sink, Watch};
 use crate::pairing::Pair;
 use crate::pipeline::{Phase, RunContext};
@@ -74,6 +75,14 @@ pub(crate) struct StreamRun<'a> {
     pub result: StreamResult,
 }
 
+/// Where a stream's rows land.
+pub(crate) struct Landing<'s> {
+    /// The staged run.
+    pub staged: &'s mut dyn StagedRun,
+    /// The id maps of the transaction.
+    pub ids: &'s mut IdMaps,
+}
+
 /// What a stream needs to know of its link.
 #[derive(Clone, Copy)]
 pub(crate) struct LinkFacts<'a> {
@@ -127,13 +136,13 @@ impl<'a> StreamRun<'a> {
     }
 
     /// Moves this stream's rows into the staged run and stages its deletions.
-    pub async fn stage(&mut self, source: &mut dyn Snapshot, dest: &mut dyn Snapshot, staged: &mut dyn StagedRun) -> Result<()> {
+    pub async fn stage(&mut self, source: &mut dyn Snapshot, dest: &mut dyn Snapshot, staged: &mut Landing<'_>) -> Result<()> {
         self.load_state().await?;
         let mode = self.mode();
         self.result.mode = if self.context.options.key.is_some() { "key".into() } else { mode.as_str().into() };
         if let Some(plan) = &self.context.options.plan {
             self.result.mode = "plan".into();
-            return self.stage_planned(plan, source, dest, staged).await;
+            return self.stage_planned(plan, source, dest, &mut *staged.staged).await;
         }
         if let Some(keys) = &self.context.options.keys {
             self.result.mode = "key".into();
@@ -143,6 +152,9 @@ impl<'a> StreamRun<'a> {
             return self.stage_one_record(text, source, dest, staged).await;
         }
         let fresh = self.pair.create.is_some();
+        if staged.ids.maps_key(self.index) {
+            return self.stage_mapped(mode, fresh, source, dest, staged).await;
+        }
         let dest_rows = if fresh { 0 } else { dest.count(&self.pair.dest, &self.pair.filter_dest).await? };
         match mode {
             Mode::Incremental => match self.window() {
@@ -194,27 +206,31 @@ impl<'a> StreamRun<'a> {
         Some(Predicate::AtLeast(cursor, value))
     }
 
-    fn sink<'s>(&self, staged: &'s mut dyn StagedRun) -> StagedSink<'s> {
-        StagedSink { staged, stream: self.index }
-    }
-
     async fn move_selected(
         &mut self,
         filter: Vec<Predicate>,
         raw: bool,
         source: &mut dyn Snapshot,
         dest: &mut dyn Snapshot,
-        staged: &mut dyn StagedRun,
+        staged: &mut Landing<'_>,
     ) -> Result<()> {
         let watch = self.watch();
         let selection = Selection { filter, raw: raw && !self.keeps() && watch.is_none(), watch };
         let memory = self.context.sync.memory;
         if self.keeps() {
-            return self.move_keeping_edits(&selection, source, dest, staged).await;
+            return self.move_keeping_edits(&selection, source, dest, &mut *staged.staged).await;
         }
-        let mut sink = self.sink(staged);
-        let moved = self.engine.move_rows(self.pair, memory, source, &mut sink, &selection).await?;
+        let mut sink = StagedSink { staged: &mut *staged.staged, stream: self.index };
+        let Some((rewrite, maps)) = staged.ids.rewriting(self.index) else {
+            let moved = self.engine.move_rows(self.pair, memory, source, &mut sink, &selection).await?;
+            self.take(moved);
+            return Ok(());
+        };
+        let mut mapping = MappingSink { inner: &mut sink, rewrite, maps, pair: self.pair, refused: Vec::new() };
+        let moved = self.engine.move_rows(self.pair, memory, source, &mut mapping, &selection).await?;
+        let refused = std::mem::take(&mut mapping.refused);
         self.take(moved);
+        self.result.parked.extend(refused);
         Ok(())
     }
 
@@ -243,7 +259,7 @@ impl<'a> StreamRun<'a> {
         dest_rows: u64,
         source: &mut dyn Snapshot,
         dest: &mut dyn Snapshot,
-        staged: &mut dyn StagedRun,
+        staged: &mut Landing<'_>,
     ) -> Result<()> {
         if self.phase != Phase::Deletions {
             self.engine.progress.stream_started(&self.pair.stream, "read", self.pair.source.rows_estimate);
@@ -264,8 +280,36 @@ impl<'a> StreamRun<'a> {
         self.stage_deletions(keys.extra, keys.dest_rows, keys.source_rows, dest, staged).await
     }
 
+    /// A stream with ids of its own: the keys of the two sides have nothing in common but the map, so every row (or the
+    /// window) is read, and deletions follow from the ids that no source record maps to.
+    async fn stage_mapped(
+        &mut self,
+        mode: Mode,
+        fresh: bool,
+        source: &mut dyn Snapshot,
+        dest: &mut dyn Snapshot,
+        staged: &mut Landing<'_>,
+    ) -> Result<()> {
+        if let (Mode::Incremental, Some(from)) = (mode, self.window()) {
+            return self.stage_window(from, source, dest, staged).await;
+        }
+        if self.phase != Phase::Deletions {
+            self.engine.progress.stream_started(&self.pair.stream, "read", self.pair.source.rows_estimate);
+            self.move_selected(Vec::new(), false, source, dest, staged).await?;
+            self.result.in_scope = self.result.fetched;
+        }
+        if fresh || self.phase == Phase::Upserts {
+            return Ok(());
+        }
+        let all = self.pair.owns == crate::spec::Owns::Table;
+        let rest = self.engine.unmapped_rest(self.pair, self.index, staged.ids, all, source, dest).await?;
+        self.stage_deletions(rest.extra, rest.dest_rows, rest.source_rows, dest, staged).await?;
+        self.result.extra += rest.left_alone;
+        Ok(())
+    }
+
     /// Only what differs.
-    async fn stage_difference(&mut self, source: &mut dyn Snapshot, dest: &mut dyn Snapshot, staged: &mut dyn StagedRun) -> Result<()> {
+    async fn stage_difference(&mut self, source: &mut dyn Snapshot, dest: &mut dyn Snapshot, staged: &mut Landing<'_>) -> Result<()> {
         if self.keeps() {
             return self.stage_all(1, source, dest, staged).await;
         }
@@ -306,7 +350,7 @@ impl<'a> StreamRun<'a> {
         keys: &RowBatch,
         source: &mut dyn Snapshot,
         dest: &mut dyn Snapshot,
-        staged: &mut dyn StagedRun,
+        staged: &mut Landing<'_>,
     ) -> Result<()> {
         for start in (0..keys.len()).step_by(KEYS_PER_READ) {
             let mut part = RowBatch::new(keys.width());
@@ -326,7 +370,7 @@ impl<'a> StreamRun<'a> {
         from: Predicate,
         source: &mut dyn Snapshot,
         dest: &mut dyn Snapshot,
-        staged: &mut dyn StagedRun,
+        staged: &mut Landing<'_>,
     ) -> Result<()> {
         if self.phase == Phase::Deletions {
             return Ok(());
@@ -347,7 +391,7 @@ impl<'a> StreamRun<'a> {
         text: &str,
         source: &mut dyn Snapshot,
         dest: &mut dyn Snapshot,
-        staged: &mut dyn StagedRun,
+        staged: &mut Landing<'_>,
     ) -> Result<()> {
         let key = self.parse_key(text)?;
         let mut keys = RowBatch::new(key.0.len());
@@ -359,7 +403,7 @@ impl<'a> StreamRun<'a> {
         self.result.retried.retain(|k| *k == key.to_json());
         let gone = self.phase != Phase::Upserts && self.result.fetched == 0;
         if gone && self.pair.create.is_none() && self.pair.delete.is_some() && self.pair.owns == crate::spec::Owns::Table {
-            staged.stage_deletes(self.index, &keys).await?;
+            staged.staged.stage_deletes(self.index, &keys).await?;
             self.result.deletes = keys;
         }
         Ok(())
@@ -371,7 +415,7 @@ impl<'a> StreamRun<'a> {
         list: Vec<String>,
         source: &mut dyn Snapshot,
         dest: &mut dyn Snapshot,
-        staged: &mut dyn StagedRun,
+        staged: &mut Landing<'_>,
     ) -> Result<()> {
         self.result.retried.retain(|k| list.contains(k));
         if self.phase == Phase::Deletions {
@@ -416,7 +460,7 @@ impl<'a> StreamRun<'a> {
         owned: u64,
         source_rows: u64,
         dest: &mut dyn Snapshot,
-        staged: &mut dyn StagedRun,
+        staged: &mut Landing<'_>,
     ) -> Result<()> {
         let approved = self.context.options.approve_deletes;
         let decision = deletions::decide(self.pair, extra, owned, source_rows, approved);
@@ -431,7 +475,7 @@ impl<'a> StreamRun<'a> {
             }
         }
         if !delete.is_empty() {
-            staged.stage_deletes(self.index, &delete).await?;
+            staged.staged.stage_deletes(self.index, &delete).await?;
         }
         self.result.deletes = delete;
         Ok(())

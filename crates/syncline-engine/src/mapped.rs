@@ -1,0 +1,394 @@
+//! Id mapping within a run (FR-010): existing mappings are read first, ids are rewritten as rows pass, new ones are minted
+//! and written in the run's own transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use syncline_connector::{
+    Batch, DeleteAction, Error, ErrorKind, Predicate, RawChunk, ReadForm, ReadRequest, Reject, Snapshot, StagedRun, StreamWrite, WritePath,
+};
+use syncline_model::{Catalog, Key, RowBatch, Table, TableName, Value, json};
+use syncline_store::rows::{IdRow, Page};
+
+use crate::engine::{Engine, EngineError, Result};
+use crate::identity::{IdForm, IdMap, IdMapBuilder, IdMapError, Mapping, Mint, Rewrite, Shape};
+use crate::moving::{Sink, batch_bytes};
+use crate::pairing::Pair;
+use crate::pipeline::RunContext;
+use crate::spec::{IdSource, Ids};
+
+/// The share of the memory budget that one stream's mappings may take.
+const MAP_SHARE: u64 = 4;
+/// Mappings fetched from the state at a time.
+const IDS_PER_READ: u32 = 10_000;
+
+/// The id maps of a transaction.
+#[derive(Default)]
+pub(crate) struct IdMaps {
+    maps: Vec<IdMap>,
+    /// Per pair: how its rows are rewritten; `None` when nothing is.
+    rewrites: Vec<Option<Rewrite>>,
+    /// Per pair: the number of its own map.
+    own: Vec<Option<usize>>,
+    /// Mapping tables that get what is minted: (map, where its rows go, entity value).
+    tables: Vec<MappingTable>,
+}
+
+struct MappingTable {
+    map: usize,
+    write: StreamWrite,
+    entity: Option<String>,
+}
+
+/// What one stream minted.
+pub(crate) struct Minted {
+    /// The stream.
+    pub stream: String,
+    /// Its new mappings.
+    pub rows: Vec<IdRow>,
+}
+
+impl IdMaps {
+    /// Whether pair `index` has ids of its own.
+    pub fn maps_key(&self, index: usize) -> bool {
+        self.own.get(index).is_some_and(Option::is_some)
+    }
+
+    /// The rewriting of pair `index`.
+    pub fn rewriting(&mut self, index: usize) -> Option<(&Rewrite, &mut [IdMap])> {
+        let rewrite = self.rewrites.get(index)?.as_ref()?;
+        Some((rewrite, &mut self.maps))
+    }
+
+    /// The destination's canonical id of a source key, where it is mapped.
+    pub fn new_of(&self, index: usize, legacy: syncline_model::ValueRef<'_>) -> Option<Value> {
+        let map = self.own.get(index).copied().flatten()?;
+        self.maps[map].get(legacy).map(syncline_model::ValueRef::to_owned)
+    }
+
+    /// The source key of a destination id.
+    pub fn legacy_of(&self, index: usize, new: syncline_model::ValueRef<'_>) -> Option<Value> {
+        let map = self.own.get(index).copied().flatten()?;
+        self.maps[map].legacy_of(new).map(syncline_model::ValueRef::to_owned)
+    }
+
+    /// The extra streams of the run: one per mapping table.
+    pub fn writes(&self) -> impl Iterator<Item = StreamWrite> + '_ {
+        self.tables.iter().map(|t| t.write.clone())
+    }
+
+    /// References that were promised an id for a record that never came: (stream's map, legacy id).
+    pub fn orphans(&self) -> Vec<Value> {
+        self.maps.iter().flat_map(|m| m.orphans().map(|o| o.legacy.clone())).collect()
+    }
+
+    /// Stages what was minted into the mapping tables, behind the `streams` of the run, and gives it back for the state.
+    pub async fn stage_minted(&mut self, pairs: &[Pair], run: &str, streams: usize, staged: &mut dyn StagedRun) -> Result<Vec<Minted>> {
+        let mut all = Vec::new();
+        for (index, own) in self.own.iter().enumerate() {
+            let Some(map) = *own else { continue };
+            let minted = self.maps[map].take_minted();
+            for (k, table) in self.tables.iter().enumerate().filter(|(_, t)| t.map == map) {
+                let rows = table.rows(&minted);
+                if !rows.is_empty() {
+                    let rejects = staged.stage(streams + k, &rows).await?;
+                    if let Some(r) = rejects.first() {
+                        return Err(Error::new(
+                            ErrorKind::SchemaMismatch,
+                            "id_mapping_unusable",
+                            format!("mapping table `{}`: {}", table.write.table.name, r.detail),
+                        )
+                        .into());
+                    }
+                }
+            }
+            all.push(Minted { stream: pairs[index].stream.clone(), rows: minted.iter().map(|m| id_row(&pairs[index], m, run)).collect() });
+        }
+        Ok(all)
+    }
+}
+
+impl MappingTable {
+    fn rows(&self, minted: &[Mapping]) -> RowBatch {
+        let mut rows = RowBatch::new(self.write.columns.len());
+        for m in minted {
+            rows.push(m.legacy.view());
+            rows.push(m.new.view());
+            if let Some(entity) = &self.entity {
+                rows.push(syncline_model::ValueRef::Text(entity));
+            }
+        }
+        rows
+    }
+}
+
+fn id_row(pair: &Pair, m: &Mapping, run: &str) -> IdRow {
+    let form = legacy_form(pair);
+    IdRow {
+        legacy: form.canonical(m.legacy.view()),
+        legacy_json: json::from_value(m.legacy.view()).to_string(),
+        new_json: json::from_value(m.new.view()).to_string(),
+        run: run.to_owned(),
+    }
+}
+
+fn legacy_form(pair: &Pair) -> IdForm {
+    let key = pair.key_source.first().and_then(|k| pair.source.column(k));
+    IdForm::of(&key.expect("invariant: mapped streams have one key column").logical)
+}
+
+fn new_form(pair: &Pair) -> IdForm {
+    IdForm::of(&pair.columns[pair.key_at[0]].logical)
+}
+
+impl Engine {
+    /// Reads the mappings of all mapped streams among `pairs`, and prepares the rewriting of every stream.
+    pub(crate) async fn load_maps(
+        &self,
+        context: &RunContext<'_>,
+        pairs: &[Pair],
+        catalog: &Catalog,
+        dest: &mut dyn Snapshot,
+    ) -> Result<IdMaps> {
+        let mut ids = IdMaps::default();
+        let mut by_stream: BTreeMap<&str, usize> = BTreeMap::new();
+        for pair in pairs {
+            let Some(spec) = &pair.policy.options.ids else {
+                ids.own.push(None);
+                continue;
+            };
+            let map = self.load_map(context, pair, spec, catalog, dest).await?;
+            by_stream.insert(&pair.stream, ids.maps.len());
+            ids.own.push(Some(ids.maps.len()));
+            if let (IdSource::Table { table, legacy, new, entity }, true) = (&spec.source, spec.mint) {
+                let table = catalog.table(&named(table)).ok_or_else(|| missing_mapping(pair, table))?;
+                ids.tables.push(mapping_table(ids.maps.len(), table, legacy, new, entity.as_ref()));
+            }
+            ids.maps.push(map);
+        }
+        for (index, pair) in pairs.iter().enumerate() {
+            let foreign: Vec<(usize, usize)> =
+                pair.foreign_ids.iter().filter_map(|(c, s)| by_stream.get(s.as_str()).map(|m| (*c, *m))).collect();
+            let key = ids.own[index].map(|m| (pair.key_at[0], m));
+            let needed = key.is_some() || !foreign.is_empty();
+            let columns = pair.columns.iter().map(|c| c.name.clone()).collect();
+            ids.rewrites.push(needed.then_some(Rewrite { key, foreign, columns }));
+        }
+        Ok(ids)
+    }
+
+    async fn load_map(
+        &self,
+        context: &RunContext<'_>,
+        pair: &Pair,
+        spec: &Ids,
+        catalog: &Catalog,
+        dest: &mut dyn Snapshot,
+    ) -> Result<IdMap> {
+        let (legacy, new) = (legacy_form(pair), new_form(pair));
+        let budget = usize::try_from(context.sync.memory / MAP_SHARE).unwrap_or(usize::MAX);
+        let mut builder = IdMapBuilder::new(legacy, new, budget);
+        let fault = |e: IdMapError| map_error(pair, &e);
+        if let Some(shape) =
+            Shape::of(&spec.source, &pair.key_dest[0]).filter(|_| pair.create.is_none() || matches!(spec.source, IdSource::Table { .. }))
+        {
+            let (table, filter) = place(pair, &shape, catalog)?;
+            let request = ReadRequest {
+                columns: shape.columns().map(ToOwned::to_owned).to_vec(),
+                table,
+                filter,
+                order: Vec::new(),
+                form: ReadForm::Values,
+                batch_bytes: batch_bytes(context.sync.memory),
+                large_over: u64::MAX,
+            };
+            let mut stream = dest.read(request).await?;
+            while let Some(batch) = stream.next().await? {
+                let Batch::Rows(rows) = batch else { continue };
+                for (l, n) in rows.rows().filter_map(|r| shape.read(r)) {
+                    builder.add(l.view(), n.view()).map_err(fault)?;
+                }
+            }
+        }
+        if matches!(spec.source, IdSource::State | IdSource::JsonPath { .. }) {
+            self.add_state_ids(context, pair, &mut builder).await?;
+        }
+        let mint = if spec.mint { Mint::new(&context.sync.name, &pair.stream, legacy, new) } else { None };
+        if spec.mint && mint.is_none() {
+            let message = format!("stream `{}`: ids cannot be minted into `{}`, which holds no uuid", pair.stream, pair.key_dest[0]);
+            return Err(EngineError::Config {
+                code: "config_invalid",
+                message,
+                hint: Some("set `mint: false`, or use a uuid or text key".to_owned()),
+            });
+        }
+        builder.finish(mint).map_err(fault)
+    }
+
+    async fn add_state_ids(&self, context: &RunContext<'_>, pair: &Pair, builder: &mut IdMapBuilder) -> Result<()> {
+        let mut page = Page { offset: 0, limit: IDS_PER_READ };
+        let value = |text: &str| serde_json::from_str(text).ok().and_then(|j| json::to_value(&j));
+        loop {
+            let mut tx = self.store.begin().await?;
+            let rows = tx.list_ids(&context.sync.name, &pair.stream, &page).await?;
+            tx.commit().await?;
+            for row in &rows {
+                if let (Some(l), Some(n)) = (value(&row.legacy_json), value(&row.new_json)) {
+                    builder.add(l.view(), n.view()).map_err(|e| map_error(pair, &e))?;
+                }
+            }
+            if rows.len() < IDS_PER_READ as usize {
+                return Ok(());
+            }
+            page.offset += u64::from(IDS_PER_READ);
+        }
+    }
+
+    /// Destination ids of a mapped stream whose record the source no longer has, and how many destination rows there are. With
+    /// `all` also rows without a mapping.
+    pub(crate) async fn unmapped_rest(
+        &self,
+        pair: &Pair,
+        index: usize,
+        ids: &IdMaps,
+        all: bool,
+        source: &mut dyn Snapshot,
+        dest: &mut dyn Snapshot,
+    ) -> Result<Rest> {
+        let form = new_form(pair);
+        let mut live: BTreeSet<Vec<u8>> = BTreeSet::new();
+        let mut rest = Rest { extra: RowBatch::new(1), left_alone: 0, dest_rows: 0, source_rows: 0 };
+        let mut stream = source.read(keys_request(&pair.source, &pair.key_source, &pair.filter_source)).await?;
+        while let Some(batch) = stream.next().await? {
+            let Batch::Rows(rows) = batch else { continue };
+            rest.source_rows += rows.len() as u64;
+            live.extend(rows.rows().filter_map(|r| ids.new_of(index, r.get(0))).map(|n| form.canonical(n.view())));
+        }
+        drop(stream);
+        let mut stream = dest.read(keys_request(&pair.dest, &pair.key_dest, &pair.filter_dest)).await?;
+        while let Some(batch) = stream.next().await? {
+            let Batch::Rows(rows) = batch else { continue };
+            for row in rows.rows() {
+                rest.dest_rows += 1;
+                let id = form.take(row.get(0));
+                if id.as_ref().is_some_and(|id| live.contains(&form.canonical(id.view()))) {
+                    continue;
+                }
+                if all || ids.legacy_of(index, row.get(0)).is_some() {
+                    rest.extra.push_encoded(row.encoded(0));
+                } else {
+                    rest.left_alone += 1;
+                }
+            }
+        }
+        Ok(rest)
+    }
+}
+
+/// What a mapped destination has beyond its source.
+pub(crate) struct Rest {
+    /// Ids to delete.
+    pub extra: RowBatch,
+    /// Rows without a mapping: not ours.
+    pub left_alone: u64,
+    /// Rows at the destination.
+    pub dest_rows: u64,
+    /// Rows at the source.
+    pub source_rows: u64,
+}
+
+fn keys_request(table: &Table, key: &[String], filter: &[Predicate]) -> ReadRequest {
+    ReadRequest {
+        table: table.clone(),
+        columns: key.to_vec(),
+        filter: filter.to_vec(),
+        order: Vec::new(),
+        form: ReadForm::Values,
+        batch_bytes: 256 * 1024,
+        large_over: u64::MAX,
+    }
+}
+
+fn named(text: &str) -> TableName {
+    text.split_once('.').map_or_else(|| TableName::bare(text), |(s, n)| TableName::within(s, n))
+}
+
+fn missing_mapping(pair: &Pair, table: &str) -> EngineError {
+    EngineError::Config {
+        code: "table_missing",
+        message: format!("stream `{}`: the destination has no mapping table `{table}`", pair.stream),
+        hint: Some("check `ids:`; the table must exist at the destination".to_owned()),
+    }
+}
+
+/// The table that holds the mappings, and which of its rows are this stream's.
+fn place(pair: &Pair, shape: &Shape, catalog: &Catalog) -> Result<(Table, Vec<Predicate>)> {
+    match shape {
+        Shape::Table { table, entity, .. } => {
+            let found = catalog.table(&named(table)).ok_or_else(|| missing_mapping(pair, table))?;
+            let filter = entity.iter().map(|(c, v)| Predicate::Equals(c.clone(), Value::Text(v.clone()))).collect();
+            Ok((found.clone(), filter))
+        }
+        Shape::Column { .. } | Shape::JsonPath { .. } => Ok((pair.dest.clone(), Vec::new())),
+    }
+}
+
+fn map_error(pair: &Pair, e: &IdMapError) -> EngineError {
+    Error::new(ErrorKind::SchemaMismatch, e.code(), format!("stream `{}`: {e}", pair.stream)).hint(e.hint()).into()
+}
+
+fn mapping_table(map: usize, table: &Table, legacy: &str, new: &str, entity: Option<&(String, String)>) -> MappingTable {
+    let mut key = vec![legacy.to_owned()];
+    let mut columns = vec![legacy.to_owned(), new.to_owned()];
+    if let Some((column, _)) = entity {
+        key.push(column.clone());
+        columns.push(column.clone());
+    }
+    let write = StreamWrite {
+        stream: format!("id mappings in {}", table.name),
+        table: table.clone(),
+        create: None,
+        path: WritePath::Stage,
+        key,
+        columns,
+        compare: vec![new.to_owned()],
+        deletes: DeleteAction::Remove,
+        stamp: None,
+        expects: false,
+        rejects_max: 0,
+        referenced_by: Vec::new(),
+    };
+    MappingTable { map, write, entity: entity.map(|(_, v)| v.clone()) }
+}
+
+/// Rewrites ids on the way into another sink.
+pub(crate) struct MappingSink<'s> {
+    pub inner: &'s mut dyn Sink,
+    pub rewrite: &'s Rewrite,
+    pub maps: &'s mut [IdMap],
+    pub pair: &'s Pair,
+    pub refused: Vec<crate::moving::Parked>,
+}
+
+#[async_trait]
+impl Sink for MappingSink<'_> {
+    async fn rows(&mut self, rows: &RowBatch) -> Result<Vec<Reject>> {
+        let mut out = RowBatch::new(rows.width());
+        for row in rows.rows() {
+            if let Err(refusal) = self.rewrite.apply(row, self.maps, &mut out) {
+                self.refused.push(crate::moving::Parked {
+                    key: Key(self.pair.key_at.iter().map(|&c| row.get(c).to_owned()).collect()),
+                    column: Some(refusal.column),
+                    code: refusal.code.to_owned(),
+                    detail: refusal.detail,
+                    image: self.pair.columns.iter().map(|c| c.name.clone()).zip(row.to_values()).collect(),
+                });
+            }
+        }
+        if out.is_empty() { Ok(Vec::new()) } else { self.inner.rows(&out).await }
+    }
+
+    async fn raw(&mut self, _chunk: RawChunk) -> Result<()> {
+        Err(Error::internal("rows whose ids are rewritten are read as values").into())
+    }
+}
