@@ -129,7 +129,7 @@ async fn retry(context: &Context, engine: Engine, sync: &SyncSpec, ids: &[u64]) 
     let reports = engine.retry_parked(sync, ids).await.map_err(|e| Failure::from(e).at(place(sync)));
     // Its progress leaves the terminal before the answer comes.
     drop(engine);
-    Ok(show(context, &reports?))
+    Ok(show(context, reports?))
 }
 
 async fn discard(context: &Context, store: &dyn StateStore, rows: &[ParkedRow]) -> Outcome {

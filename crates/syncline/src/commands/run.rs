@@ -69,7 +69,7 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
         engine.run(sync, options).await.map_err(|e| Failure::from(e).at(place(sync)))?
     };
     history::prune(&*store, context, &project.history).await;
-    Ok(show(context, &reports))
+    Ok(show(context, reports))
 }
 
 fn options(args: Args) -> Result<RunOptions, Failure> {
@@ -101,8 +101,9 @@ pub fn place(sync: &SyncSpec) -> String {
 }
 
 /// Shows the reports, logs each, and gives the exit code of the worst.
-pub fn show(context: &Context, reports: &[RunReport]) -> Exit {
-    for report in reports {
+pub fn show(context: &Context, reports: Vec<RunReport>) -> Exit {
+    let reports: Vec<RunReport> = reports.into_iter().map(|r| without_secrets(context, r)).collect();
+    for report in &reports {
         let b = &report.books;
         let (created, updated, deleted, parked, held_back) = (b.created, b.updated, b.deleted, b.parked, b.held_back);
         tracing::info!(run = report.id, sync = report.sync, in_scope = b.in_scope, created, updated, deleted, parked, held_back, "books");
@@ -118,6 +119,15 @@ pub fn show(context: &Context, reports: &[RunReport]) -> Exit {
         }
     }
     worst(reports.iter().map(run::exit))
+}
+
+/// Connectors promise errors without secrets; that promise is not all there is.
+pub fn without_secrets(context: &Context, mut run: RunReport) -> RunReport {
+    if let Some(e) = &mut run.error {
+        e.message = context.secrets.redact(&e.message);
+        e.causes = e.causes.iter().map(|c| context.secrets.redact(c)).collect();
+    }
+    run
 }
 
 /// An interruption outranks a failure, a failure outranks what is partial.

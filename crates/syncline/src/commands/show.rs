@@ -3,6 +3,7 @@
 use syncline_store::rows::{DeletionRow, Page};
 
 use super::project::{Project, Touch};
+use super::run::without_secrets;
 use super::{Context, Outcome, select};
 use crate::render::failure::Exit;
 use crate::render::out::{Out, Tone};
@@ -23,7 +24,7 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
     let project = Project::open(context, Touch::Read)?;
     let store = project.store(Touch::Read)?;
     let mut tx = store.begin().await?;
-    let row = select::run(&mut *tx, &args.run).await?;
+    let row = without_secrets(context, select::run(&mut *tx, &args.run).await?);
     // One more than shown, to know whether there are more.
     let deletions = tx.list_deletions(&row.id, &Page { offset: 0, limit: args.limit.saturating_add(1) }).await?;
     if context.out.json() {
@@ -42,16 +43,14 @@ fn print_deletions(out: &Out, deletions: &[DeletionRow], limit: usize, number: u
         return;
     }
     out.line(out.paint(Tone::Strong, "\nDeletions"));
+    let mut told = "";
     for d in deletions.iter().take(limit) {
         let (word, tone) = if d.done { ("deleted  ", Tone::Bad) } else { ("held back", Tone::Warn) };
-        let reason = d.reason.replace('_', " ");
-        out.line(format!(
-            "  {} {} {}  {}",
-            out.paint(tone, word),
-            text::harmless(&d.stream),
-            text::key(&d.key_json),
-            out.paint(Tone::Dim, &reason)
-        ));
+        // The guard's reason is the same for all that it holds.
+        let reason = if d.reason == told { String::new() } else { format!("  {}", d.reason.replace('_', " ")) };
+        told = &d.reason;
+        let what = format!("{} {}", text::harmless(&d.stream), text::key(&d.key_json));
+        out.line(format!("  {} {what}{}", out.paint(tone, word), out.paint(Tone::Dim, &text::harmless(&reason))));
     }
     if deletions.len() > limit {
         out.line(out.paint(Tone::Dim, &format!("  … and more: syncline export {number} --format csv")));

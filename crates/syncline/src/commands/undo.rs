@@ -32,5 +32,5 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
         let engine = project.engine(context, store);
         engine.undo(sync, &run.id).await.map_err(|e| Failure::from(e).at(place(sync)))?
     };
-    Ok(show(context, &[report]))
+    Ok(show(context, vec![report]))
 }

@@ -27,6 +27,9 @@ syncs:
       members: { edits: keep, conflicts: source_wins }    # the office may edit members
 ";
 
+/// As wide as the tables mostly are.
+const LINE_CHARS: usize = 96;
+
 /// The stage.
 pub struct Stage {
     /// The command line, as if it had been typed in the folder.
@@ -68,9 +71,19 @@ impl Stage {
         ));
     }
 
-    /// What the narrator says.
+    /// What the narrator says, in lines that fit a terminal.
     pub fn say(&self, text: &str) {
-        self.context.out.line(text);
+        let mut line = String::new();
+        for word in text.split(' ') {
+            if line.chars().count() + word.chars().count() >= LINE_CHARS {
+                self.context.out.line(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        self.context.out.line(line);
     }
 
     /// A command as it would be typed.

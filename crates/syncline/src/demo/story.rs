@@ -23,8 +23,10 @@ const TABLES: [&str; 5] = ["organisations", "clubs", "teams", "members", "member
 
 async fn look(stage: &Stage) -> Result<(), Failure> {
     stage.chapter("1. Look before you leap");
-    stage.say("The federation keeps its members as federations do: twenty years of typing. The office has an empty table of its own,");
-    stage.say("stricter than the federation's. What would a sync do? `plan` says so, and writes nothing anywhere.");
+    stage.say(
+        "The federation keeps its members as federations do: twenty years of typing. The office has one empty table of its own, \
+         stricter than the federation's. What would a sync do? `plan` says so, and writes nothing anywhere.",
+    );
     let exit = plan(stage, 3).await?;
     ended(exit, Exit::Good, "plan")?;
     let tables = stage.count(Office, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")?;
@@ -83,8 +85,11 @@ async fn conflict(stage: &Stage) -> Result<(), Failure> {
         let found = stage.text(Office, sql)?;
         holds(found == expected, || format!("{sql} gives `{found}`, the story says `{expected}`"))?;
     }
-    stage.say("\nThe federation's number won for member 12, as configured, and the office's is on record. What only the office had");
-    stage.say("changed (member 13) is still there, and `verify` knows that the office holds it by right:");
+    stage.say("");
+    stage.say(
+        "The federation's number won for member 12, as configured, and the office's is on record. What only the office had changed \
+         (member 13) is still there, and `verify` knows that the office holds it by right:",
+    );
     ended(verify(stage).await?, Exit::Good, "verify")
 }
 
@@ -104,7 +109,8 @@ async fn bad_row(stage: &Stage) -> Result<(), Failure> {
     holds(arrived == 1, || "the good change did not arrive beside the bad row".to_owned())?;
     let bad = stage.count(Office, "SELECT count(*) FROM members WHERE id = 4002")?;
     holds(bad == 0, || "the bad row arrived".to_owned())?;
-    stage.say("\nThe run was `partial` (exit code 3), the good rows are in, and the membership waits for its member.");
+    stage.say("");
+    stage.say("The run was `partial` (exit code 3), the good rows are in, and the membership waits for its member.");
     Ok(())
 }
 
@@ -139,7 +145,8 @@ async fn back_again(stage: &Stage) -> Result<(), Failure> {
     ended(run(stage, true).await?, Exit::Good, "run --approve-deletes")?;
     let left = stage.count(Office, "SELECT count(*) FROM memberships")?;
     holds(left < before, || "the approved deletions were not made".to_owned())?;
-    stage.say("\nThat was a mistake. Every row that a run changes or deletes is kept for as long as the run can be undone:");
+    stage.say("");
+    stage.say("That was a mistake. Every row that a run changes or deletes is kept for as long as the run can be undone:");
     stage.typed("undo last");
     let args = undo::Args { run: "last".to_owned() };
     ended(undo::execute(&stage.context, args).await?, Exit::Good, "undo")?;

@@ -32,10 +32,22 @@ fn member(name: String, value: Json) -> (String, Json) {
         }
         // A planned change or a difference has its key as text that holds a JSON array.
         Json::String(s) if name == "key" => (name, serde_json::from_str(&s).unwrap_or(Json::String(s))),
+        // Tuples of the engine, named for those who do not know it.
+        Json::Array(items) if matches!(name.as_str(), "parked" | "parked_by_code") => (name, named(items, ["code", "rows"])),
+        Json::Array(items) if name == "fields" => (name, named(items, ["field", "source", "destination"])),
         // What is inside is the user's data, not ours to rewrite.
         Json::Object(_) if matches!(name.as_str(), "before" | "after") => (name, value),
         other => (name, tidy(other)),
     }
+}
+
+/// Arrays of as many items as there are names become objects; anything else goes on as ever.
+fn named<const N: usize>(items: Vec<Json>, names: [&str; N]) -> Json {
+    let one = |item: Json| match item {
+        Json::Array(parts) if parts.len() == N => names.iter().map(|n| (*n).to_owned()).zip(parts).collect::<Map<_, _>>().into(),
+        other => tidy(other),
+    };
+    items.into_iter().map(one).collect()
 }
 
 #[cfg(test)]
@@ -49,6 +61,13 @@ mod tests {
         let row = json!({ "started_at": 1_763_667_600_123_456_i64, "key_json": "[{\"u64\":\"18446744073709551615\"}]", "rows": 3, "completed_at": null });
         let expected = json!({ "started_at": "2025-11-20T19:40:00.123456Z", "key": [{"u64": "18446744073709551615"}], "rows": 3, "completed_at": null });
         assert_eq!(public(&row), expected);
+    }
+
+    #[test]
+    fn tuples_are_named() {
+        let report = json!({ "parked_by_code": [["not_null", 2]], "parked": 3, "fields": [["title", "A", null]] });
+        let expected = json!({ "parked_by_code": [{ "code": "not_null", "rows": 2 }], "parked": 3, "fields": [{ "field": "title", "source": "A", "destination": null }] });
+        assert_eq!(public(&report), expected);
     }
 
     #[test]

@@ -122,7 +122,7 @@ fn remarks(run: &RunRow) -> Vec<String> {
     if run.books.held_back > 0 {
         let waiting = text::counted(run.books.held_back, "deletion");
         lines.push(format!(
-            "{waiting} held back by the guard: see `syncline show {}`, apply with `syncline run {} --approve-deletes`",
+            "{waiting} held back: see `syncline show {0}`; make them with `syncline run {1} --approve-deletes`",
             run.number, run.sync
         ));
     }

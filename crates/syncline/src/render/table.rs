@@ -1,6 +1,6 @@
 //! Plain tables: a heading, columns two spaces apart, numbers to the right. Nothing that a `grep` or a narrow terminal minds.
 
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table, presets};
 
 use super::out::{Colour, Out, Tone};
 use super::text;
@@ -90,8 +90,14 @@ impl Grid {
         self.table.add_row(entries.into_iter().map(|e| e.cell(colour)).collect::<Vec<_>>());
     }
 
-    /// Onto stdout.
-    pub fn print(&self, out: &Out) {
+    /// Onto stdout, without columns that have nothing in them.
+    pub fn print(mut self, out: &Out) {
+        for column in 0..self.table.column_count() {
+            let filled = self.table.row_iter().any(|r| r.cell_iter().nth(column).is_some_and(|c| !c.content().is_empty()));
+            if let Some(column) = self.table.column_mut(column).filter(|_| !filled) {
+                column.set_constraint(ColumnConstraint::Hidden);
+            }
+        }
         for line in self.table.lines() {
             out.line(line.trim_end());
         }

@@ -1,6 +1,8 @@
 //! The life of a sync through the command line: plan, run, verify, conflicts, parked rows, guard, undo.
 
 use serde_json::json;
+use syncline_store::StateStore;
+use syncline_store::rows::LockRequest;
 
 use crate::world::World;
 
@@ -157,4 +159,29 @@ fn the_demo_goes_as_told() {
     let folder = tempfile::tempdir().unwrap();
     let answer = crate::world::syncline_in(folder.path(), &["demo"]).ends_with(0);
     assert!(answer.stdout.contains("Everything went as told"), "{}", answer.stdout);
+}
+
+// users: U18
+#[tokio::test]
+async fn a_second_run_says_who_holds_the_first_and_ends_with_1() {
+    let world = films("", 5);
+    let far = i64::MAX / 2;
+    let request =
+        LockRequest { name: "run/pair/".to_owned(), holder: "ada@host pid 4711".to_owned(), run: "r".to_owned(), now: 0, until: far };
+    let state = world.state();
+    let mut tx = state.begin().await.unwrap();
+    tx.try_lock(&request).await.unwrap().unwrap();
+    tx.commit().await.unwrap();
+    let answer = world.syncline(&["run"]).ends_with(1);
+    assert!(answer.stderr.contains("error[lock_held]") && answer.stderr.contains("ada@host pid 4711"), "{}", answer.stderr);
+    assert!(world.syncline(&["status"]).ends_with(0).stdout.contains("running now, by ada@host pid 4711"));
+}
+
+#[test]
+fn errors_of_a_run_are_on_stderr_or_in_the_report_and_never_called_success() {
+    let world = films("", 5);
+    std::fs::write(world.path("to.db"), "no database at all, but long enough that it might be mistaken for one").unwrap();
+    let answer = world.syncline(&["run"]);
+    assert!(matches!(answer.code, 1 | 2), "{}\n{}", answer.stdout, answer.stderr);
+    assert!(answer.stdout.contains("failed") || answer.stderr.contains("error["), "{}\n{}", answer.stdout, answer.stderr);
 }
