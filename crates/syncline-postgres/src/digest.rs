@@ -200,19 +200,16 @@ fn text(column: &Column, d: &DigestColumn) -> Result<(String, bool)> {
         (Canon::Text, Wire::Text | Wire::Bit | Wire::AsText | Wire::Json | Wire::Jsonb) => (format!("{c}::text"), false),
         (Canon::TextPadded, Wire::Text | Wire::Bit | Wire::AsText) => (format!("rtrim({c}::text, ' ')"), false),
         (Canon::Bytes, Wire::Bytes) => return Ok((format!("md5({c})"), true)),
-        (Canon::Uuid, Wire::Uuid) => (format!("replace({c}::text, '-', '')"), false),
+        (Canon::Uuid, Wire::Uuid) => (format!("encode(uuid_send({c}), 'hex')"), false),
         (Canon::Uuid, Wire::Text) => (format!("lower(translate({c}::text, '-{{}}', ''))"), false),
         (Canon::Uuid, Wire::Bytes) => (format!("encode({c}, 'hex')"), false),
         (Canon::Date, Wire::Date) => {
             let inside = format!("{c} >= '0001-01-01' AND {c} < '10000-01-01'");
             (format!("CASE WHEN {inside} THEN ({c} - '1970-01-01'::date)::text ELSE '!' || {c}::text END"), false)
         }
-        (Canon::Timestamp, Wire::Timestamp) | (Canon::TimestampTz, Wire::TimestampTz) => {
-            let zone = if wire == Wire::TimestampTz { "+00" } else { "" };
-            let inside = format!("{c} >= '0001-01-01{zone}' AND {c} < '10000-01-01{zone}'");
-            (format!("CASE WHEN {inside} THEN {} ELSE '!' || {c}::text END", micros(&c)), false)
-        }
-        (Canon::Span, Wire::Time) => (micros(&c), false),
+        (Canon::Timestamp, Wire::Timestamp) => (instant(&c, ""), false),
+        (Canon::TimestampTz, Wire::TimestampTz) => (instant(&c, "+00"), false),
+        (Canon::Span, Wire::Time) => (format!("{}::text", near_micros(&c)), false),
         (Canon::JsonText, Wire::Json | Wire::Jsonb | Wire::Text) => (format!("{c}::text"), true),
         _ => return Err(unsupported()),
     };
@@ -220,8 +217,20 @@ fn text(column: &Column, d: &DigestColumn) -> Result<(String, bool)> {
     Ok((if hashed { format!("md5({text})") } else { text }, hashed))
 }
 
-fn micros(c: &str) -> String {
-    format!("(extract(epoch FROM {c}) * 1000000)::bigint::text")
+/// Microseconds since 1970 within the years 1 to 9999, the system's text outside.
+fn instant(c: &str, zone: &str) -> String {
+    format!(
+        "CASE WHEN {c} >= '1902-01-01{zone}' AND {c} < '2038-01-01{zone}' THEN {near}::text \
+         WHEN {c} >= '0001-01-01{zone}' AND {c} < '10000-01-01{zone}' THEN (extract(epoch FROM {c}) * 1000000)::bigint::text \
+         ELSE '!' || {c}::text END",
+        near = near_micros(c)
+    )
+}
+
+/// Microseconds by way of a double, at half the cost of a numeric. Exact below 2^31 seconds: there the seconds are off by
+/// at most 2^-23, so their product with 10^6 is off by less than the half that the cast rounds away.
+fn near_micros(c: &str) -> String {
+    format!("(date_part('epoch', {c}) * 1000000)::bigint")
 }
 
 /// Doubles as both engines can write them (R12); rare false differences are allowed.

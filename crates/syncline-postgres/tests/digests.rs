@@ -147,3 +147,32 @@ async fn row_hashes_of_ranges_come_for_negative_segments_and_for_many() {
         assert_eq!(rows.len() as u64, want);
     }
 }
+
+// rule: R12
+#[tokio::test]
+async fn instants_are_exact_to_the_microsecond_over_the_whole_range() {
+    let db = database().await;
+    // Microseconds of 1902 to 2038 that are hardest for a double, and some beyond.
+    db.execute(
+        "CREATE TABLE t (id bigint PRIMARY KEY, ts timestamp);
+         INSERT INTO t SELECT i, '1902-01-01'::timestamp + (i * 1073741.823 || ' s')::interval + (i % 1000 || ' us')::interval FROM generate_series(1, 3990) i;
+         INSERT INTO t SELECT 10000 + i, '2037-12-31 23:59:59'::timestamp + (i || ' us')::interval FROM generate_series(0, 2000) i;
+         INSERT INTO t VALUES (20000, '0001-01-01 00:00:00.000001'), (20001, '9999-12-31 23:59:59.999999')",
+    )
+    .await;
+    let table = discovered(&db, "t").await;
+    let request = DigestRequest {
+        table,
+        key: vec![column("id", Canon::Number)],
+        columns: vec![column("ts", Canon::Timestamp)],
+        kind: DigestKind::Canonical,
+        segments: Segments::Ranges { column: "id".into(), size: 1 },
+        filter: vec![],
+    };
+    let got: Vec<String> = hashes(&db, &request).await.iter().map(|h| i64::from_ne_bytes(h.to_ne_bytes()).to_string()).collect();
+    let exact = "(extract(epoch FROM ts) * 1000000)::bigint::text";
+    let sql = format!("SELECT ('x' || left(md5(length({exact}) || ':' || {exact}), 16))::bit(64)::bigint FROM t ORDER BY id");
+    let want: Vec<String> = db.query(&sql).await.into_iter().filter_map(|r| r[0].clone()).collect();
+    assert_eq!(got.len(), 5993);
+    assert_eq!(got, want);
+}
