@@ -62,9 +62,13 @@ impl StopOnSignal {
     pub fn listen(on_first: impl FnOnce() + Send + 'static) -> Self {
         let stop = Self::default();
         let asked = Arc::clone(&stop.asked);
+        let (ready, listening) = std::sync::mpsc::channel();
         let listener = std::thread::Builder::new().name("signals".to_owned());
         // Without the thread, Ctrl-C simply keeps its ordinary meaning.
-        let _ = listener.spawn(move || wait_for_signals(&asked, on_first));
+        if listener.spawn(move || wait_for_signals(&asked, ready, on_first)).is_ok() {
+            // An error means that the thread could not listen and has ended.
+            let _ = listening.recv();
+        }
         stop
     }
 }
@@ -75,10 +79,11 @@ impl Interrupt for StopOnSignal {
     }
 }
 
-fn wait_for_signals(asked: &AtomicBool, on_first: impl FnOnce()) {
+fn wait_for_signals(asked: &AtomicBool, ready: std::sync::mpsc::Sender<()>, on_first: impl FnOnce()) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
     runtime.block_on(async {
         let Ok(mut signals) = Signals::new() else { return };
+        let _ = ready.send(());
         signals.next().await;
         asked.store(true, Ordering::Relaxed);
         on_first();

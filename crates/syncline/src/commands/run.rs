@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use syncline_engine::spec::{Mode, SyncSpec};
 use syncline_engine::{RunOptions, RunReport};
+use syncline_store::StateStore;
 
 use super::project::{Project, Touch};
 use super::{Context, Outcome, history, plan};
 use crate::render::failure::{Exit, Failure};
-use crate::render::{json, run};
+use crate::render::{json, run, text};
 
 /// A mode on the command line.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -66,6 +67,9 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
     let store = project.store(Touch::Write)?;
     let reports = {
         let engine = project.engine(context, store.clone());
+        if options.wait {
+            tell_who_is_waited_for(context, &*store, &sync.name).await?;
+        }
         engine.run(sync, options).await.map_err(|e| Failure::from(e).at(place(sync)))?
     };
     history::prune(&*store, context, &project.history).await;
@@ -85,6 +89,18 @@ fn options(args: Args) -> Result<RunOptions, Failure> {
         plan,
         ..RunOptions::default()
     })
+}
+
+/// Nothing is more worrying than a command that does nothing and does not say why.
+async fn tell_who_is_waited_for(context: &Context, store: &dyn StateStore, sync: &str) -> Result<(), Failure> {
+    let mut tx = store.begin().await?;
+    let locks = tx.list_locks().await?;
+    tx.commit().await?;
+    let prefix = format!("run/{sync}/");
+    for lock in locks.iter().filter(|l| l.name.starts_with(&prefix) && l.until > context.clock.now()) {
+        context.out.note(format!("waiting for {}, who runs this sync since {} UTC", lock.holder, text::instant(lock.since)));
+    }
+    Ok(())
 }
 
 /// A key means nothing without its table.

@@ -113,3 +113,15 @@ fn discover_lists_columns_and_keys_for_people_and_machines() {
     assert_eq!(json["tables"][0]["name"]["name"], "film");
     world.syncline(&["discover", "from", "--table", "flim"]).ends_with(1);
 }
+
+// req: FR-001
+#[test]
+fn analyze_judges_scripts_for_people_and_machines() {
+    let world = World::with("");
+    world.write("load.sql", "INSERT INTO lake.film SELECT * FROM shop.film;");
+    let text = world.syncline(&["analyze", "load.sql"]).ends_with(0).stdout;
+    assert!(text.contains("film") && text.contains("load.sql"), "{text}");
+    let json = world.syncline(&["analyze", "load.sql", "--json"]).ends_with(0).json();
+    assert_eq!(json["scripts"][0]["language"], "sql");
+    assert!(world.syncline(&["analyze", "nowhere.sql"]).ends_with(1).stderr.contains("error[file_missing]"));
+}

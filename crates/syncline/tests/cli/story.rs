@@ -1,9 +1,12 @@
 //! The life of a sync through the command line: plan, run, verify, conflicts, parked rows, guard, undo.
 
+use std::io::{BufRead, BufReader};
+
 use serde_json::json;
 use syncline_store::StateStore;
 use syncline_store::rows::LockRequest;
 
+use crate::history::ended_run;
 use crate::world::World;
 
 const TABLE: &str = "CREATE TABLE film (film_id INTEGER PRIMARY KEY, title TEXT NOT NULL, length INTEGER)";
@@ -161,20 +164,56 @@ fn the_demo_goes_as_told() {
     assert!(answer.stdout.contains("Everything went as told"), "{}", answer.stdout);
 }
 
-// users: U18
-#[tokio::test]
-async fn a_second_run_says_who_holds_the_first_and_ends_with_1() {
-    let world = films("", 5);
-    let far = i64::MAX / 2;
-    let request =
-        LockRequest { name: "run/pair/".to_owned(), holder: "ada@host pid 4711".to_owned(), run: "r".to_owned(), now: 0, until: far };
+/// Somebody else runs the sync, and will for ever.
+async fn hold(world: &World) {
+    let (holder, run) = ("ada@host pid 4711".to_owned(), "r".to_owned());
+    let request = LockRequest { name: "run/pair/".to_owned(), holder, run, now: 0, until: i64::MAX / 2 };
     let state = world.state();
     let mut tx = state.begin().await.unwrap();
     tx.try_lock(&request).await.unwrap().unwrap();
     tx.commit().await.unwrap();
+}
+
+// users: U18
+#[tokio::test]
+async fn a_second_run_says_who_holds_the_first_and_ends_with_1() {
+    let world = films("", 5);
+    hold(&world).await;
     let answer = world.syncline(&["run"]).ends_with(1);
     assert!(answer.stderr.contains("error[lock_held]") && answer.stderr.contains("ada@host pid 4711"), "{}", answer.stderr);
     assert!(world.syncline(&["status"]).ends_with(0).stdout.contains("running now, by ada@host pid 4711"));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_run_that_waits_says_for_whom_and_ends_with_130_at_the_first_signal() {
+    let world = films("", 5);
+    hold(&world).await;
+    let mut child = world.start(&["run", "--wait"]);
+    let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(stderr.next().unwrap().unwrap().contains("waiting for ada@host pid 4711"));
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(stderr.next().unwrap().unwrap().starts_with("stopping after the current batch"));
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(world.value("to.db", "SELECT count(*) FROM sqlite_schema"), "0");
+}
+
+// users: U20
+#[tokio::test]
+async fn old_runs_leave_the_history_at_the_end_of_a_run() {
+    let world = films("", 5);
+    world.write("syncline.yaml", &(world.read("syncline.yaml") + "history: { keep_days: 30, keep_runs: 1 }\n"));
+    let state = world.state();
+    let mut tx = state.begin().await.unwrap();
+    for (id, started_at) in [("0193aa20-0000-7000-8000-000000000001", 1), ("0193aa20-0000-7000-8000-000000000002", 2)] {
+        ended_run(&mut *tx, id, started_at).await;
+    }
+    tx.commit().await.unwrap();
+    drop(state);
+    world.syncline(&["run"]).ends_with(0);
+    let runs = world.syncline(&["runs", "--json"]).ends_with(0).json();
+    assert_eq!(runs.as_array().unwrap().len(), 1, "{runs}");
+    assert_eq!(runs[0]["status"], "succeeded");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A folder with two SQLite databases, a configuration, and the binary to run in it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 use rusqlite::Connection;
 use serde_json::Value as Json;
@@ -43,6 +43,13 @@ pub fn syncline_in(dir: &Path, args: &[&str]) -> Answer {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("syncline"));
     command.current_dir(dir).args(args).env("COLUMNS", "100").env_remove("NO_COLOR").env_remove("SYNCLINE_LOG");
     Answer::of(command.output().expect("the binary starts"))
+}
+
+/// The binary started in a folder, its stderr to be read while it works.
+pub fn started_in(dir: &Path, args: &[&str]) -> Child {
+    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("syncline"));
+    command.current_dir(dir).args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("the binary starts")
 }
 
 /// The folder.
@@ -95,6 +102,11 @@ impl World {
     /// Runs the binary here.
     pub fn syncline(&self, args: &[&str]) -> Answer {
         syncline_in(self.dir.path(), args)
+    }
+
+    /// Starts the binary here.
+    pub fn start(&self, args: &[&str]) -> Child {
+        started_in(self.dir.path(), args)
     }
 
     /// The state, to put history into it.

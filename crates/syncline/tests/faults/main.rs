@@ -1,0 +1,1 @@
+//! The starred fault cases, end to end through the real binary.
