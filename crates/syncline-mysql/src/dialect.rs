@@ -42,16 +42,17 @@ impl Dialect for Sql {
     fn staging_ddl(&self, sql_name: &str, columns: &[&Column], key: &[String]) -> Vec<String> {
         let mut lines: Vec<String> = columns.iter().map(|c| format!("{} {} NULL", quote::name(&c.name), c.native)).collect();
         lines.push("syncline_n BIGINT NOT NULL PRIMARY KEY".to_owned());
-        let parts: Vec<String> = key
-            .iter()
-            .filter_map(|k| columns.iter().find(|c| c.name == *k))
-            .map(|c| key_part(c, KEY_BYTES_MAX / u32::try_from(key.len()).unwrap_or(1).max(1)))
-            .collect();
+        let parts = key_parts(columns, key);
         if !parts.is_empty() {
-            lines.push(format!("KEY syncline_key ({})", parts.join(", ")));
+            lines.push(format!("KEY syncline_key ({parts})"));
         }
         let word = if self.staging_is_temporary() { "TEMPORARY " } else { "" };
         vec![format!("CREATE {word}TABLE {sql_name} ({}) ENGINE=InnoDB DEFAULT CHARACTER SET utf8mb4", lines.join(", "))]
+    }
+
+    fn staging_indexes(&self, sql_name: &str, columns: &[&Column], lookups: &[Vec<String>]) -> Vec<String> {
+        let keys: Vec<String> = lookups.iter().map(|l| format!("ADD KEY ({})", key_parts(columns, l))).collect();
+        if keys.is_empty() { Vec::new() } else { vec![format!("ALTER TABLE {sql_name} {}", keys.join(", "))] }
     }
 
     fn staging_drop(&self, sql_name: &str) -> Vec<String> {
@@ -211,6 +212,13 @@ fn same(c: &Column, left: &str, right: &str, flavour: &Flavour) -> String {
         | T::TimestampTz { .. }
         | T::Interval => format!("{l} <=> {r}"),
     }
+}
+
+/// The columns of an index, each short enough for all of them to fit.
+fn key_parts(columns: &[&Column], key: &[String]) -> String {
+    let room = KEY_BYTES_MAX / u32::try_from(key.len()).unwrap_or(1).max(1);
+    let found = key.iter().filter_map(|k| columns.iter().find(|c| c.name == *k));
+    found.map(|c| key_part(c, room)).collect::<Vec<_>>().join(", ")
 }
 
 /// A key column, with a prefix length where its values may be longer than an index key.

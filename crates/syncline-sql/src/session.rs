@@ -97,6 +97,13 @@ pub trait Dialect: Send + Sync {
     /// from 1 in order of arrival. An index over `key` only where the system needs it to join fast (MySQL).
     fn staging_ddl(&self, sql_name: &str, columns: &[&Column], key: &[String]) -> Vec<String>;
 
+    /// Statements that index a new staging table over each of `lookups`, by which the checks of unique values find rows in it.
+    /// None where the system joins fast without (hash joins, automatic indexes); without any, MySQL compares every pair of rows.
+    fn staging_indexes(&self, sql_name: &str, columns: &[&Column], lookups: &[Vec<String>]) -> Vec<String> {
+        let _ = (sql_name, columns, lookups);
+        Vec::new()
+    }
+
     /// Statements that drop a staging table, tolerant of its absence; empty where it goes with the transaction.
     fn staging_drop(&self, sql_name: &str) -> Vec<String>;
 

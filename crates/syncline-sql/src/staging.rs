@@ -44,6 +44,12 @@ impl SqlRun {
         let columns = if key_only { refs(&s.key) } else { refs(&s.columns) };
         let mut ddl = self.dialect().staging_drop(name);
         ddl.extend(self.dialect().staging_ddl(name, &columns, &s.write.key));
+        if !key_only {
+            let staged = |u: &&Vec<String>| **u != s.write.key && !u.is_empty() && u.iter().all(|c| s.write.columns.contains(c));
+            let uniques = s.write.table.uniques.iter().map(|u| &u.columns);
+            let lookups: Vec<Vec<String>> = uniques.chain([&s.write.table.primary_key]).filter(staged).cloned().collect();
+            ddl.extend(self.dialect().staging_indexes(name, &columns, &lookups));
+        }
         ddl
     }
 
