@@ -168,23 +168,3 @@ impl EngineError {
 
 /// Result of every engine call.
 pub type Result<T, E = EngineError> = std::result::Result<T, E>;
-
-// Filled in step by step: each call moves to the file of its concept.
-impl Engine {
-    /// Compares both sides by an independent path and stores the report; with `repair` it then writes the differences (a run of kind `repair`)
-    /// and verifies again. `sample` is the share of rows to compare, 1.0 for all.
-    pub async fn verify(
-        &self,
-        sync: &crate::spec::SyncSpec,
-        options: RunOptions,
-        sample: f64,
-        repair: bool,
-    ) -> Result<Vec<crate::report::VerifyReport>> {
-        let _ = (sync, options, sample, repair);
-        Err(not_yet())
-    }
-}
-
-fn not_yet() -> EngineError {
-    EngineError::Connector(syncline_connector::Error::internal("not built yet"))
-}

@@ -32,5 +32,6 @@ pub mod spec;
 mod stream_run;
 pub mod transform;
 mod undo;
+mod verify;
 
 pub use engine::{Clock, Engine, EngineError, IdSource, Interrupt, Registry, Result, RunOptions, RunReport};

@@ -194,7 +194,8 @@ pub struct VerifyReport {
     pub differences: Vec<Difference>,
     /// More differences than listed.
     pub truncated: bool,
-    /// No differences (beside parked and kept ones, which are counted).
+    /// No row is missing, different or without its parent, and none is extra where extra rows would be deleted. Parked rows are
+    /// missing or different like any other; fields that are kept by right are no differences.
     pub passed: bool,
 }
 
