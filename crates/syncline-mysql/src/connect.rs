@@ -61,20 +61,15 @@ impl Site {
     }
 
     async fn pin(&self, conn: &mut Conn) -> Result<()> {
-        let mut statements = vec![
-            "SET NAMES utf8mb4 COLLATE utf8mb4_bin".to_owned(),
-            format!(
-                "SET SESSION sql_mode = '{SQL_MODE}', time_zone = '+00:00', autocommit = 1, foreign_key_checks = 1, unique_checks = 1, \
-                 sql_safe_updates = 0, sql_select_limit = DEFAULT, innodb_lock_wait_timeout = LEAST(50, @@global.innodb_lock_wait_timeout), net_write_timeout = 600, \
-                 net_read_timeout = 600, group_concat_max_len = 1048576, {}",
-                self.flavour.no_time_limit()
-            ),
-        ];
         let access = match self.role {
             Role::Source => "READ ONLY",
             Role::Destination => "READ WRITE",
         };
-        statements.push(format!("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, {access}"));
+        let statements = [
+            "SET NAMES utf8mb4 COLLATE utf8mb4_bin".to_owned(),
+            format!("SET SESSION sql_mode = '{SQL_MODE}', time_zone = '+00:00'{}", self.flavour.session_settings()),
+            format!("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, {access}"),
+        ];
         for sql in statements {
             conn.query_drop(sql).await.map_err(|e| fault::map(e, "set up the session"))?;
         }

@@ -108,7 +108,7 @@ fn server(code: u16, message: &str) -> Parts {
         1406 => plain(K::BadRecord, "value_too_long", "a value is too long for its column"),
         1153 | 1301 => plain(K::BadRecord, "value_too_large", "a value is larger than max_allowed_packet"),
         1452 | 1216 => plain(K::BadRecord, "parent_missing", "a row refers to a parent that does not exist"),
-        1451 | 1217 => plain(K::BadRecord, "child_present", "rows of another table still refer to this one"),
+        1451 | 1217 => plain(K::BadRecord, "child_exists", "rows of another table still refer to this one"),
         3819 | 4025 => plain(K::BadRecord, "check_violated", "a CHECK constraint refuses a row"),
         1644 => plain(K::BadRecord, "trigger_refused", "a trigger refused a row"),
         3140..=3146 => plain(K::BadRecord, "json_invalid", "a JSON value is not valid"),

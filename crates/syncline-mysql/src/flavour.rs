@@ -57,12 +57,21 @@ impl Flavour {
         format!("{name} {a}.{b}.{c}")
     }
 
-    /// Statement time limits that a server may set by default would cut long reads.
-    pub(crate) fn no_time_limit(&self) -> &'static str {
-        match self.product {
-            Product::Mariadb => "max_statement_time = 0",
-            Product::Mysql => "max_execution_time = 0",
+    /// Settings besides those that shape values, each with a comma before it. Limits that a server may set by default would cut
+    /// long reads; PlanetScale's gateway has limits of its own and takes none of these.
+    pub(crate) fn session_settings(&self) -> String {
+        if self.planetscale {
+            return String::new();
         }
+        let no_time_limit = match self.product {
+            Product::Mariadb => "max_statement_time",
+            Product::Mysql => "max_execution_time",
+        };
+        format!(
+            ", autocommit = 1, foreign_key_checks = 1, unique_checks = 1, sql_safe_updates = 0, sql_select_limit = DEFAULT, \
+             innodb_lock_wait_timeout = LEAST(50, @@global.innodb_lock_wait_timeout), net_write_timeout = 600, net_read_timeout = 600, \
+             group_concat_max_len = 1048576, {no_time_limit} = 0"
+        )
     }
 
     /// MySQL 8 keeps JSON as a binary document; MariaDB keeps the text under a check.

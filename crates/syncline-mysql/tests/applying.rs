@@ -220,3 +220,39 @@ async fn staging_tables_are_indexed_for_every_unique_key_that_is_checked() {
     assert_eq!(work.apply().await.expect("apply").outcomes[0].created, 60_000);
     work.commit().await.expect("commit");
 }
+
+// rule: R24
+// case: C4
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_unknown_until_the_marker_is_asked() {
+    let db = fresh("CREATE TABLE t (id INT PRIMARY KEY, e VARCHAR(20))").await;
+    let mut direct = destination(&db).await;
+    direct.prepare(&[]).await.expect("prepare");
+    let proxy = syncline_testkit::Proxy::in_front_of(db.port());
+    let spec = crate::world::spec(&db.url_on(proxy.port()));
+    let mut there = syncline_mysql::connector().destination(&spec).await.expect("connect");
+    let mut work = there.begin(run(vec![stream(&table(&db, "t").await)])).await.expect("begin");
+    work.stage(0, &batch(&[row(1, "a")])).await.expect("stage");
+    work.apply().await.expect("apply");
+    proxy.lose_answer_to("COMMIT");
+    let e = work.commit().await.expect_err("no answer");
+    assert_eq!((e.kind, e.code), (ErrorKind::Unavailable, "commit_unknown"));
+    assert_eq!(there.fate(&marker("run-1"), None).await.expect("fate"), CommitFate::Committed);
+    assert_eq!(rows(&db, "t").await, [row(1, "a")]);
+}
+
+// rule: R21
+#[tokio::test]
+async fn a_connection_lost_while_loading_leaves_nothing() {
+    let db = fresh("CREATE TABLE t (id INT PRIMARY KEY, e LONGTEXT)").await;
+    let proxy = syncline_testkit::Proxy::in_front_of(db.port());
+    let spec = crate::world::spec(&db.url_on(proxy.port()));
+    let mut there = syncline_mysql::connector().destination(&spec).await.expect("connect");
+    let mut work = there.begin(run(vec![stream(&table(&db, "t").await)])).await.expect("begin");
+    proxy.cut_after_bytes(500_000);
+    let big: Vec<Vec<Value>> = (1..=20).map(|i| row(i, &"x".repeat(100_000))).collect();
+    let e = work.stage(0, &batch(&big)).await.expect_err("cut");
+    assert_eq!((e.kind, e.code), (ErrorKind::Unavailable, "connection_lost"));
+    work.abort().await.expect("nothing to undo");
+    assert_eq!(rows(&db, "t").await.len(), 0);
+}
