@@ -16,7 +16,10 @@ pub fn public(value: &impl Serialize) -> Json {
 fn tidy(value: Json) -> Json {
     match value {
         Json::Array(items) => items.into_iter().map(tidy).collect(),
-        Json::Object(members) => members.into_iter().map(|(name, v)| member(name, v)).collect::<Map<_, _>>().into(),
+        // What a run is about to commit is for the program that settles it, and for nobody else.
+        Json::Object(members) => {
+            members.into_iter().filter(|(n, _)| n != "intent").map(|(n, v)| member(n, v)).collect::<Map<_, _>>().into()
+        }
         other => other,
     }
 }
