@@ -57,7 +57,10 @@ pub fn classify(state: &str) -> (ErrorKind, &'static str) {
         "23505" => (K::BadRecord, "unique_taken"),
         "23514" => (K::BadRecord, "check_violated"),
         "23P01" => (K::BadRecord, "exclusion_violated"),
-        "22001" => (K::BadRecord, "value_too_long"),
+        // ON CONFLICT without a matching unique index, or twice on one row: the two-step plan needs neither.
+        "42P10" | "21000" => (K::BadRecord, "constraint_violated"),
+        // "index row size exceeds maximum": that row's value is too long for an index.
+        "54000" | "22001" => (K::BadRecord, "value_too_long"),
         "22003" => (K::BadRecord, "value_out_of_range"),
         "22P02" | "22P03" | "22007" | "22008" | "22021" | "22P05" => (K::BadRecord, "value_invalid"),
         _ => match &state[..2.min(state.len())] {

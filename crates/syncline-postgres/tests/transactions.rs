@@ -111,3 +111,35 @@ async fn counts_are_exact_on_partitioned_tables_by_either_plan() {
         assert_eq!((o.updated, o.unchanged, o.created), (changed.unsigned_abs(), equal.unsigned_abs(), new.unsigned_abs()));
     }
 }
+
+// rule: R16
+#[tokio::test]
+async fn a_key_that_no_index_backs_is_still_applied_when_most_rows_changed() {
+    let db = database().await;
+    db.execute("CREATE TABLE t (id bigint NOT NULL, n int); INSERT INTO t SELECT i, 0 FROM generate_series(1, 50) i").await;
+    let mut table = discovered(&db, "t").await;
+    table.primary_key = vec!["id".into()];
+    let rows: Vec<Vec<Value>> = (1..=60).map(|i| vec![Value::I64(i), Value::I64(1)]).collect();
+    let applied = crate::steps::copy_into(&db, &table, &rows).await;
+    let o = &applied.outcomes[0];
+    assert_eq!((o.updated, o.created), (50, 10));
+}
+
+// rule: R21
+#[tokio::test]
+async fn a_value_too_long_for_an_index_costs_its_row_only() {
+    let db = database().await;
+    db.execute("CREATE TABLE t (id bigint PRIMARY KEY, s text); CREATE INDEX ON t (s)").await;
+    let table = discovered(&db, "t").await;
+    // Text that does not compress.
+    let mut state = 1u64;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b'0' + u8::try_from(state >> 58).unwrap())
+    });
+    let long: String = noise.take(8000).collect();
+    let rows = vec![vec![Value::I64(1), Value::Text(long)], vec![Value::I64(2), Value::Text("short".into())]];
+    let applied = crate::steps::copy_into(&db, &table, &rows).await;
+    let o = &applied.outcomes[0];
+    assert_eq!((o.created, o.rejects.len(), o.rejects[0].code), (1, 1, "value_too_long"));
+}
