@@ -4,6 +4,7 @@
 //! [`Engine`] is the face; [`spec`] what the user asked for; [`report`] what comes back.
 
 mod account;
+mod batch;
 mod check;
 mod compare;
 mod condition;

@@ -1,10 +1,12 @@
 //! A run, from the lock to the books, readable top to bottom.
 
-use syncline_connector::{ErrorKind, Identity, Marker, RunSpec, StagedRun, StreamWrite, WritePath, fail};
+use syncline_connector::{ErrorKind, Identity, Marker, RunSpec, Snapshot, StagedRun, StreamWrite, WritePath, fail};
 use syncline_store::rows::{AuditRow, RunKind, RunRow, RunStatus};
 
+use crate::batch::{BatchedRun, commit_or_ask};
 use crate::engine::{Engine, EngineError, Result, RunOptions, RunReport};
 use crate::link::{Link, NOTE_DESTINATION, NOTE_SOURCE};
+use crate::mapped::IdMaps;
 use crate::pairing::Pair;
 use crate::settle::Settlement;
 use crate::spec::{Atomic, Rows, SyncSpec};
@@ -135,20 +137,26 @@ impl Engine {
         remembered: &crate::pairing::Remembered,
         settlement: &mut Settlement,
     ) -> Result<()> {
-        let marker = marker(context, "", 1);
-        let runs = self.stage_and_apply(context, link, pairs, &marker, Phase::Everything, settlement).await?;
-        let (mut staged, token) = runs;
+        let mut source = self.snapshot(link).await?;
+        let spec = self.run_spec(context, link, pairs, &marker(context, "", 1), Phase::Everything);
+        let mut ids = self.read_maps(context, link, pairs).await?;
+        let spec = RunSpec { streams: spec.streams.into_iter().chain(ids.writes()).collect(), ..spec };
+        let mut staged = link.dest.begin(spec.clone()).await?;
+        fail::passable("run.begun")?;
+        let token = self.stage_and_apply(context, link, pairs, Phase::Everything, &mut *source, &mut *staged, &mut ids, settlement).await?;
+        source.close().await?;
         self.remember_shapes(pairs, remembered, context, settlement);
-        self.save_intent(&context.run.id, &marker, token.clone(), settlement).await?;
+        self.save_intent(&context.run.id, &spec.marker, token.clone(), settlement).await?;
         fail::passable("commit.intent")?;
-        self.commit(link, &mut *staged, &marker, token.as_deref()).await?;
+        commit_or_ask(&mut *link.dest, &mut *staged, &spec, token.as_deref()).await?;
         fail::passable("commit.recorded")?;
         let status = self.settle(context.run, settlement).await?;
         tracing::info!(run = %context.run.id, ?status, "run ended");
         Ok(())
     }
 
-    /// One destination transaction per stream, parents first; deletions of all streams after all upserts, children first.
+    /// One destination transaction per stream (or per batch of it), parents first; deletions of all streams after all
+    /// upserts, children first. One source snapshot serves them all.
     async fn run_apart(
         &self,
         context: &RunContext<'_>,
@@ -157,69 +165,110 @@ impl Engine {
         remembered: &crate::pairing::Remembered,
         settlement: &mut Settlement,
     ) -> Result<()> {
+        let mut source = self.snapshot(link).await?;
         let order = crate::order::parents_first(pairs);
-        let mut step = 0;
         let passes = order.iter().map(|&i| (i, Phase::Upserts)).chain(order.iter().rev().map(|&i| (i, Phase::Deletions)));
         for (i, phase) in passes {
-            if phase == Phase::Deletions && pairs[i].delete.is_none() {
+            let pair = &pairs[i..=i];
+            if phase == Phase::Deletions && pair[0].delete.is_none() {
                 continue;
             }
-            step += 1;
-            let marker = marker(context, &pairs[i].stream, step);
-            let (mut staged, token) = self.stage_and_apply(context, link, &pairs[i..=i], &marker, phase, settlement).await?;
-            self.commit(link, &mut *staged, &marker, token.as_deref()).await?;
+            // Deletions count on from where the batches of upserts can have got to.
+            let step = if phase == Phase::Deletions { DELETION_STEPS } else { 1 };
+            let spec = self.run_spec(context, link, pair, &marker(context, &pair[0].stream, step), phase);
+            let mut ids = self.read_maps(context, link, pair).await?;
+            let spec = RunSpec { streams: spec.streams.into_iter().chain(ids.writes()).collect(), ..spec };
+            if context.sync.atomic == Atomic::Batch {
+                self.run_in_batches(context, link, pair, phase, spec, &mut *source, &mut ids, settlement).await?;
+                continue;
+            }
+            let mut staged = link.dest.begin(spec.clone()).await?;
+            let token = self.stage_and_apply(context, link, pair, phase, &mut *source, &mut *staged, &mut ids, settlement).await?;
+            commit_or_ask(&mut *link.dest, &mut *staged, &spec, token.as_deref()).await?;
         }
+        source.close().await?;
         self.remember_shapes(pairs, remembered, context, settlement);
         self.settle(context.run, settlement).await.map(drop)
     }
 
+    #[allow(clippy::too_many_arguments, reason = "one call site; the parts belong to the run, not to each other")]
+    async fn run_in_batches(
+        &self,
+        context: &RunContext<'_>,
+        link: &mut Link,
+        pair: &[Pair],
+        phase: Phase,
+        spec: RunSpec,
+        source: &mut dyn Snapshot,
+        ids: &mut IdMaps,
+        settlement: &mut Settlement,
+    ) -> Result<()> {
+        // A second session commits while the first one reads what is there.
+        let mut writer = link.to.destination(&context.sync.to.1).await?;
+        let mut staged = BatchedRun::new(&mut *writer, spec);
+        self.stage_and_apply(context, link, pair, phase, source, &mut staged, ids, settlement).await?;
+        Ok(staged.commit().await?)
+    }
+
+    async fn snapshot(&self, link: &mut Link) -> Result<Box<dyn Snapshot>> {
+        let source = link.source.snapshot().await?;
+        fail::passable("run.snapshot")?;
+        Ok(source)
+    }
+
+    async fn read_maps(&self, context: &RunContext<'_>, link: &mut Link, pairs: &[Pair]) -> Result<IdMaps> {
+        if !pairs.iter().any(Pair::maps_ids) {
+            return Ok(IdMaps::default());
+        }
+        let mut dest = link.dest.snapshot().await?;
+        let ids = self.load_maps(context, pairs, &link.dest_catalog, &mut *dest).await?;
+        dest.close().await?;
+        Ok(ids)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the heart of a run: everything meets here")]
     async fn stage_and_apply(
         &self,
         context: &RunContext<'_>,
         link: &mut Link,
         pairs: &[Pair],
-        marker: &Marker,
         phase: Phase,
+        source: &mut dyn Snapshot,
+        staged: &mut dyn StagedRun,
+        ids: &mut IdMaps,
         settlement: &mut Settlement,
-    ) -> Result<(Box<dyn StagedRun>, Option<String>)> {
-        let mut source = link.source.snapshot().await?;
-        fail::passable("run.snapshot")?;
+    ) -> Result<Option<String>> {
         let mut dest = link.dest.snapshot().await?;
-        let mut ids = self.load_maps(context, pairs, &link.dest_catalog, &mut *dest).await?;
-        let mut spec = self.run_spec(context, link, pairs, marker, phase);
-        spec.streams.extend(ids.writes());
-        let paths: Vec<WritePath> = spec.streams.iter().map(|s| s.path).collect();
-        let mut staged = link.dest.begin(spec).await?;
-        fail::passable("run.begun")?;
         let mut runs = Vec::with_capacity(pairs.len());
         let ours: Vec<_> = pairs.iter().map(|p| p.dest.name.clone()).collect();
         for (index, pair) in pairs.iter().enumerate() {
-            let raw = takes_raw(link, pair);
-            let mut run = StreamRun::new(self, context, link, pair, index, paths[index], raw, phase, &ours);
-            let mut landing = Landing { staged: &mut *staged, ids: &mut ids };
-            run.stage(&mut *source, &mut *dest, &mut landing).await?;
+            let whole = context.sync.atomic != Atomic::Batch;
+            let path = if whole { write_path(link, pair, phase) } else { WritePath::Stage };
+            let raw = whole && takes_raw(link, pair);
+            let mut run = StreamRun::new(self, context, link, pair, index, path, raw, phase, &ours);
+            let mut landing = Landing { staged: &mut *staged, ids: &mut *ids };
+            run.stage(source, &mut *dest, &mut landing).await?;
             runs.push(run.into_result());
         }
-        let minted = ids.stage_minted(pairs, &context.run.id, pairs.len(), &mut *staged).await?;
+        refuse_too_large(context, link, &runs)?;
+        let minted = ids.stage_minted(pairs, &context.run.id, pairs.len(), staged).await?;
         // A reader left open would keep a file-based destination from being written.
         dest.close().await?;
         self.progress.phase("apply");
         let applied = staged.apply().await?;
         let observation = source.observation().clone();
-        self.account(context, pairs, runs, applied.outcomes, &ids, &mut *source, settlement).await?;
+        self.account(context, pairs, runs, applied.outcomes, ids, source, settlement).await?;
         settlement.minted.extend(minted.into_iter().map(|m| (m.stream, m.rows)));
-        source.close().await?;
         settlement.undoable |= applied.undoable;
         settlement.observation = Some((observation.at, observation.open.clone()));
         self.progress.phase("commit");
-        Ok((staged, applied.token))
+        Ok(applied.token)
     }
 
     fn run_spec(&self, context: &RunContext<'_>, link: &Link, pairs: &[Pair], marker: &Marker, phase: Phase) -> RunSpec {
-        let transactional = link.dest.capabilities().transactional_ddl;
         let planned = context.options.plan.is_some();
         let one = |p: &Pair| {
-            let mut write = stream_write(p, transactional && p.key_is_unique && phase != Phase::Deletions);
+            let mut write = stream_write(p, write_path(link, p, phase));
             write.expects |= planned;
             write
         };
@@ -236,34 +285,6 @@ impl Engine {
         let statements: Vec<String> = pairs.iter().flat_map(|p| p.alter.iter().cloned()).collect();
         link.dest.prepare(&statements).await?;
         Ok(())
-    }
-
-    /// Commits; a lost answer is looked up, never blindly repeated (A6, R24).
-    pub(crate) async fn commit(&self, link: &mut Link, staged: &mut dyn StagedRun, marker: &Marker, token: Option<&str>) -> Result<()> {
-        let Err(e) = staged.commit().await else { return Ok(()) };
-        if e.code != "commit_unknown" {
-            return Err(e.into());
-        }
-        match link.dest.fate(marker, token).await {
-            Ok(syncline_connector::CommitFate::Committed) => Ok(()),
-            Ok(syncline_connector::CommitFate::RolledBack) => {
-                let e = syncline_connector::Error::new(
-                    ErrorKind::Unavailable,
-                    "connection_lost",
-                    "the connection was lost at the commit, which did not go through",
-                );
-                Err(e.hint("nothing was written; run again").into())
-            }
-            // The run stays `running` with its intent: the next run settles it once the destination answers.
-            Ok(syncline_connector::CommitFate::Unknown) | Err(_) => {
-                let e = syncline_connector::Error::new(
-                    ErrorKind::Unavailable,
-                    "commit_unsettled",
-                    "the answer to the commit was lost and the destination cannot be asked",
-                );
-                Err(e.hint("run again: the next run finds out what became of it").into())
-            }
-        }
     }
 
     /// Another system behind the same name is noticed before anything is compared with it (C5, D22).
@@ -303,6 +324,9 @@ impl Engine {
     }
 }
 
+/// The marker step of a stream's deletions: beyond any number of batches that its upserts can take.
+const DELETION_STEPS: u64 = 1 << 21;
+
 /// Which part of the work a transaction does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -324,8 +348,27 @@ fn marker(context: &RunContext<'_>, stream: &str, step: u64) -> Marker {
     }
 }
 
-pub(crate) fn stream_write(pair: &Pair, may_load: bool) -> StreamWrite {
-    let path = if pair.create.is_some() && may_load { WritePath::Load } else { WritePath::Stage };
+/// Straight into a table that this transaction makes, where DDL rolls back with it; else through staging.
+fn write_path(link: &Link, pair: &Pair, phase: Phase) -> WritePath {
+    let straight = pair.create.is_some() && pair.key_is_unique && phase != Phase::Deletions && link.dest.capabilities().transactional_ddl;
+    if straight { WritePath::Load } else { WritePath::Stage }
+}
+
+/// Hosts that bound a transaction say so before anything is written (R18).
+fn refuse_too_large(context: &RunContext<'_>, link: &Link, runs: &[crate::stream_run::StreamResult]) -> Result<()> {
+    let Some(max) = link.dest.capabilities().transaction_rows_max.filter(|_| context.sync.atomic != Atomic::Batch) else { return Ok(()) };
+    let rows: u64 = runs.iter().map(|r| r.fetched + r.deletes.len() as u64).sum();
+    if rows <= max {
+        return Ok(());
+    }
+    Err(EngineError::Config {
+        code: "transaction_too_large",
+        message: format!("sync `{}`: {rows} rows in one transaction, the destination allows {max}", context.sync.name),
+        hint: Some("set `atomic: batch`".to_owned()),
+    })
+}
+
+pub(crate) fn stream_write(pair: &Pair, path: WritePath) -> StreamWrite {
     let compare =
         pair.columns.iter().zip(&pair.compared).filter(|(c, on)| **on && !pair.key_dest.contains(&c.name)).map(|(c, _)| c.name.clone());
     StreamWrite {

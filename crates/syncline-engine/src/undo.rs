@@ -74,7 +74,7 @@ impl Engine {
             step: 1,
         };
         let spec = RunSpec { marker: marker.clone(), streams: pairs.iter().map(undo_write).collect(), undo_rows_max: 0, strict: false };
-        let mut staged = link.dest.begin(spec).await?;
+        let mut staged = link.dest.begin(spec.clone()).await?;
         let mut refused = Vec::new();
         for index in 0..pairs.len() {
             refused.push(staged.stage_undo(index, &target.id).await?);
@@ -85,7 +85,7 @@ impl Engine {
             account_undo(context, pair, &refused, &outcome, self.clock.now(), &mut settlement);
         }
         self.save_intent(&context.run.id, &marker, applied.token.clone(), &settlement).await?;
-        self.commit(&mut link, &mut *staged, &marker, applied.token.as_deref()).await?;
+        crate::batch::commit_or_ask(&mut *link.dest, &mut *staged, &spec, applied.token.as_deref()).await?;
         let status = self.settle(context.run, &settlement).await?;
         let mut tx = self.store.begin().await?;
         // The destination is not where the positions say any more: the next run compares everything.

@@ -14,6 +14,9 @@ pub const MARKER: &str = "syncline_marker";
 /// Table of before-images.
 pub const BEFORE: &str = "syncline_before";
 
+/// Room for the row numbers of one transaction among the image numbers of a run. With 2^21 steps of 2^40 rows both still fit.
+const ROWS_PER_STEP: u64 = 1 << 40;
+
 /// Quoted, qualified name of a bookkeeping table.
 pub fn book(dialect: &dyn Dialect, name: &str) -> String {
     dialect.table(&TableName { schema: dialect.bookkeeping_schema(), name: name.to_owned() })
@@ -135,6 +138,15 @@ impl SqlRun {
         Ok(true)
     }
 
+    /// The number of a staged row's image: unique within the run also where the run takes several transactions.
+    fn image_number(&self, alias: &str) -> String {
+        let n = format!("{alias}.{}", self.dialect().quote(ROW_NUMBER));
+        match self.marker.step {
+            0 | 1 => n,
+            step => format!("{n} + {}", (step - 1) * ROWS_PER_STEP),
+        }
+    }
+
     async fn forget_images(&mut self) -> Result<()> {
         let d = self.dialect();
         let sql = format!("DELETE FROM {} WHERE run = {}", book(d, BEFORE), d.literal(&self.marker.run));
@@ -151,7 +163,7 @@ impl SqlRun {
         let into = format!("INSERT INTO {} (run, stream, op, n, key_image, image)", book(d, BEFORE));
         let head =
             |op: &str, n: &str| format!("{into} SELECT {}, {}, '{op}', {n}", d.literal(&self.marker.run), d.literal(&s.write.stream));
-        let n = format!("s.{}", d.quote(ROW_NUMBER));
+        let n = self.image_number("s");
         let mut list = Vec::new();
         if s.is_staged() {
             let mut changes = if s.compare.is_empty() { "1 = 0".to_owned() } else { d.differs(&refs(&s.compare), "d", "s") };
@@ -167,7 +179,7 @@ impl SqlRun {
         }
         if s.made.deletions {
             let op = if s.write.deletes == DeleteAction::Remove { "D" } else { "U" };
-            let n = format!("-{n}");
+            let n = format!("-({n})");
             let images = format!("{}, {}", d.image(&key, "d"), d.image(&all, "d"));
             list.push(format!("{}, {images} FROM {} d JOIN {} s ON {on} LIMIT {limit}", head(op, &n), s.table, s.deletions));
         }
@@ -197,13 +209,13 @@ impl SqlRun {
             if s.made.deletions && s.write.deletes != DeleteAction::Remove {
                 sources.push((s.deletions.clone(), "-".to_owned()));
             }
-            let n = d.quote(ROW_NUMBER);
+            let n = self.image_number("s");
             let on = d.keys_match(&refs(&s.key), "d", "s");
             let of_run = format!("d.run = {} AND d.stream = {}", d.literal(&self.marker.run), d.literal(&s.write.stream));
             let sql: Vec<String> = sources
                 .into_iter()
                 .map(|(staged, sign)| {
-                    let hashes = format!("(SELECT {sign}s.{n} AS n, {hash} AS h FROM {staged} s JOIN {} d ON {on})", s.table);
+                    let hashes = format!("(SELECT {sign}({n}) AS n, {hash} AS h FROM {staged} s JOIN {} d ON {on})", s.table);
                     let sets = [(d.quote("after_hash"), "s.h".to_owned())];
                     d.update_from(&book(d, BEFORE), &hashes, &sets, "d.n = s.n", &of_run)
                 })
@@ -238,7 +250,7 @@ impl SqlRun {
         self.make_row_table(stream).await?;
         self.make_deletion_table(stream).await?;
         self.open_transaction().await?;
-        let refused = self.changed_since(stream, run).await?;
+        let (refused, numbers) = self.changed_since(stream, run).await?;
         let s = &self.streams[stream];
         let d = self.dialect();
         let n = d.quote(ROW_NUMBER);
@@ -246,60 +258,82 @@ impl SqlRun {
         let key = refs(&s.key);
         let names = |list: &[&Column]| list.iter().map(|c| d.quote(&c.name)).collect::<Vec<_>>().join(", ");
         let of_run = format!("b.run = {} AND b.stream = {}", d.literal(run), d.literal(&s.write.stream));
-        let fresh = format!("NOT {}", self.is_changed(stream));
         // Images of deletions are numbered downwards from -1; staged rows are numbered upwards, each number once.
         let number = "CASE WHEN b.n < 0 THEN -2 * b.n - 1 ELSE 2 * b.n END";
         let restore = format!(
-            "INSERT INTO {} ({}, {n}) SELECT {}, {number} FROM {} b WHERE {of_run} AND b.op IN ('U', 'D') AND {fresh}",
+            "INSERT INTO {} ({}, {n}) SELECT {}, {number} FROM {} b WHERE {of_run} AND b.op IN ('U', 'D')",
             s.rows,
             names(&columns),
             d.image_select(&s.write.table, &columns, "b"),
             book(d, BEFORE)
         );
         let remove = format!(
-            "INSERT INTO {} ({}, {n}) SELECT {}, b.n FROM (SELECT run, stream, op, n, key_image AS image, key_image, after_hash FROM {}) b WHERE {of_run} AND b.op = 'C' AND {fresh}",
+            "INSERT INTO {} ({}, {n}) SELECT {}, {number} FROM {} b WHERE {of_run} AND b.op = 'C'",
             s.deletions,
             names(&key),
             d.image_select(&s.write.table, &key, "b"),
-            book(d, BEFORE)
+            self.key_images()
         );
-        let staged = self.session.execute(&restore).await?;
+        let mut staged = self.session.execute(&restore).await?;
         self.session.execute(&remove).await?;
+        let doubled = |n: i64| if n < 0 { -2 * n - 1 } else { 2 * n };
+        let numbers: Vec<u64> = numbers.into_iter().map(|n| doubled(n).unsigned_abs()).collect();
+        for chunk in numbers.chunks(self.dialect().values_max()) {
+            let list: Vec<String> = chunk.iter().map(ToString::to_string).collect();
+            let n = self.dialect().quote(ROW_NUMBER);
+            let left_alone = |table: &str| format!("DELETE FROM {table} WHERE {n} IN ({})", list.join(", "));
+            let (rows, deletions) = (left_alone(&self.streams[stream].rows), left_alone(&self.streams[stream].deletions));
+            staged -= self.session.execute(&rows).await?;
+            self.session.execute(&deletions).await?;
+        }
         self.streams[stream].outcome.staged += staged;
         Ok(refused)
     }
 
-    /// TRUE for before-images `b` whose row is not as the run left it.
-    fn is_changed(&self, stream: usize) -> String {
-        let s = &self.streams[stream];
-        let d = self.dialect();
-        let columns = self.restored_columns(stream);
-        let hash = d.row_hash(&refs(&columns), "d");
-        let same_key = format!("{} = b.key_image", d.image(&refs(&s.key), "d"));
-        let as_left = format!("EXISTS (SELECT 1 FROM {} d WHERE {same_key} AND {hash} = b.after_hash)", s.table);
-        let gone = format!("NOT EXISTS (SELECT 1 FROM {} d WHERE {same_key})", s.table);
-        format!("(CASE WHEN b.op = 'D' THEN NOT ({gone}) ELSE NOT ({as_left}) END)")
+    /// The before-images with the key's image in place of the row's, so that `image_select` gives keys.
+    fn key_images(&self) -> String {
+        format!("(SELECT run, stream, op, n, key_image AS image, after_hash FROM {})", book(self.dialect(), BEFORE))
     }
 
-    async fn changed_since(&mut self, stream: usize, run: &str) -> Result<Vec<Reject>> {
+    /// The rows that are not as run `run` left them, and the numbers of their images. The key is decoded and joined by, so
+    /// that the destination's index finds each row.
+    async fn changed_since(&mut self, stream: usize, run: &str) -> Result<(Vec<Reject>, Vec<i64>)> {
         let s = &self.streams[stream];
         let d = self.dialect();
-        let key = s.key.clone();
+        let key = refs(&s.key);
+        let stored = self.restored_columns(stream);
+        let hash = d.row_hash(&refs(&stored), "d");
         let of_run = format!("b.run = {} AND b.stream = {}", d.literal(run), d.literal(&s.write.stream));
+        let images = format!(
+            "(SELECT {}, b.op AS syncline_op, b.n AS {n}, b.after_hash AS syncline_hash FROM {} b WHERE {of_run})",
+            d.image_select(&s.write.table, &key, "b"),
+            self.key_images(),
+            n = d.quote(ROW_NUMBER)
+        );
+        let there = format!("d.{} IS NOT NULL", d.quote(&s.key[0].name));
+        let as_left = format!("{there} AND {hash} = s.syncline_hash");
+        let changed = format!("CASE WHEN s.syncline_op = 'D' THEN {there} ELSE NOT COALESCE({as_left}, 1 = 0) END");
+        let list: Vec<String> = key.iter().map(|c| format!("s.{}", d.quote(&c.name))).collect();
         let sql = format!(
-            "SELECT {} FROM (SELECT run, stream, op, n, key_image AS image, key_image, after_hash FROM {}) b WHERE {of_run} AND {} LIMIT {}",
-            d.image_select(&s.write.table, &refs(&key), "b"),
-            book(d, BEFORE),
-            self.is_changed(stream),
+            "SELECT {}, s.{} FROM {images} s LEFT JOIN {} d ON {} WHERE {changed} LIMIT {}",
+            list.join(", "),
+            d.quote(ROW_NUMBER),
+            s.table,
+            d.keys_match(&key, "d", "s"),
             s.write.rejects_max
         );
-        let found = self.rows(&sql, &key).await?;
-        let reject = |row: syncline_model::RowRef<'_>| Reject {
-            row: row.to_values(),
-            column: None,
-            code: "row_changed",
-            detail: "changed after the run that is to be undone; left as it is".to_owned(),
-        };
-        Ok(found.rows().map(reject).collect())
+        let mut columns = s.key.clone();
+        columns.push(crate::stream::number_column(ROW_NUMBER));
+        let found = self.rows(&sql, &columns).await?;
+        let mut refused = Vec::with_capacity(found.len());
+        let mut numbers = Vec::with_capacity(found.len());
+        for row in found.rows() {
+            let mut cells = row.to_values();
+            let number = cells.pop().map(|v| v.to_string()).and_then(|text| text.parse().ok());
+            numbers.push(number.ok_or_else(|| Error::internal("an image without a number"))?);
+            let detail = "changed after the run that is to be undone; left as it is".to_owned();
+            refused.push(Reject { row: cells, column: None, code: "row_changed", detail });
+        }
+        Ok((refused, numbers))
     }
 }
