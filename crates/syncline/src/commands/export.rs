@@ -17,7 +17,7 @@ use writer::Writer;
 /// Options of `export`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Number of a run, the beginning of the id of a run or verify report, or `last`
+    /// Number of a run (`42`, `last`) or verify report (`v3`), or the beginning of its id
     #[arg(value_name = "RUN|VERIFY", required_unless_present = "since", conflicts_with = "since")]
     pub subject: Option<String>,
     /// All runs started since: `2026-11-20`, `2026-11-20T08:00:00Z`, `36h`, `7d`
@@ -52,9 +52,9 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
             let sync = args.sync.as_deref().map(|name| project.sync(Some(name))).transpose()?;
             Subject::History { since: since(time, context.clock.now())?, sync: sync.map(|s| s.name.clone()), scope: args.scope }
         }
-        (None, Some(word)) => match tx.load_verify(word).await? {
-            Some(report) if select::number(word).is_none() => Subject::Verify(Box::new(report)),
-            _ => Subject::Run(Box::new(select::run(&mut *tx, word).await?)),
+        (None, Some(word)) => match select::subject(&mut *tx, word).await? {
+            select::Subject::Run(row) => Subject::Run(row),
+            select::Subject::Verify(row) => Subject::Verify(row),
         },
         (None, None) => return Err(Failure::usage("argument_missing", "which run?")),
     };

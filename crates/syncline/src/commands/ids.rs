@@ -2,12 +2,11 @@
 
 use serde::Serialize;
 use serde_json::Value as Json;
-use syncline_engine::report::VerifyReport;
 use syncline_store::StateTx;
 use syncline_store::rows::{IdRow, Page, RunFilter};
 
 use super::project::{Project, Touch};
-use super::{Context, Outcome};
+use super::{Context, Outcome, select};
 use crate::render::failure::{Exit, Failure};
 use crate::render::out::{Out, Tone};
 use crate::render::table::{Grid, measure, number, words};
@@ -75,7 +74,7 @@ async fn coverage(tx: &mut dyn StateTx, sync: &str) -> Result<Vec<Coverage>, Fai
         Some(run) => tx.load_run(&run.id).await?,
         None => None,
     };
-    let verify = tx.list_verify(Some(sync), &newest).await?.pop().and_then(|v| serde_json::from_str::<VerifyReport>(&v.report_json).ok());
+    let verify = tx.list_verify(Some(sync), &newest).await?.pop().map(|v| select::report(&v)).transpose()?;
     let in_scope = |stream: &str| run.as_ref()?.streams.iter().find(|s| s.stream == stream).map(|s| s.books.in_scope);
     let orphans = |stream: &str| verify.as_ref()?.streams.iter().find(|s| s.stream == stream).map(|s| s.orphans);
     let mapped = tx.count_ids(sync).await?;

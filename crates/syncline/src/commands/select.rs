@@ -1,7 +1,8 @@
-//! How a person names a run: its number, the beginning of its id, or `last`.
+//! How a person names a run: its number, the beginning of its id, or `last`; and a verify report: `v3`, or the beginning of its id.
 
+use syncline_engine::report::VerifyReport;
 use syncline_store::StateTx;
-use syncline_store::rows::{Page, RunFilter, RunRow};
+use syncline_store::rows::{Page, RunFilter, RunRow, VerifyRow};
 
 use crate::render::failure::Failure;
 
@@ -23,6 +24,52 @@ pub async fn run(tx: &mut dyn StateTx, word: &str) -> Result<RunRow, Failure> {
     run.ok_or_else(|| {
         Failure::failed("run_unknown", format!("there is no run `{word}`")).hint("`syncline runs` lists the runs that are kept")
     })
+}
+
+/// A run or a verify report.
+pub enum Subject {
+    /// A run.
+    Run(Box<RunRow>),
+    /// A verify report.
+    Verify(Box<VerifyRow>),
+}
+
+/// What `word` names. A number without `v` is a run's.
+pub async fn subject(tx: &mut dyn StateTx, word: &str) -> Result<Subject, Failure> {
+    if let Some(n) = word.strip_prefix('v').and_then(number) {
+        let found = verify_by_number(tx, n).await?;
+        let unknown =
+            || Failure::failed("run_unknown", format!("there is no verify report `{word}`")).hint("`syncline verify --list` lists them");
+        return found.map(|row| Subject::Verify(Box::new(row))).ok_or_else(unknown);
+    }
+    if number(word).is_none()
+        && word != "last"
+        && let Some(row) = tx.load_verify(word).await?
+    {
+        return Ok(Subject::Verify(Box::new(row)));
+    }
+    run(tx, word).await.map(|row| Subject::Run(Box::new(row)))
+}
+
+/// The report in a row, under the row's number.
+pub fn report(row: &VerifyRow) -> Result<VerifyReport, Failure> {
+    let report = serde_json::from_str::<VerifyReport>(&row.report_json);
+    let report = report.map_err(|e| Failure::failed("state_corrupt", format!("read verify report v{}", row.number)).because(&e))?;
+    Ok(VerifyReport { number: row.number, ..report })
+}
+
+async fn verify_by_number(tx: &mut dyn StateTx, number: u64) -> Result<Option<VerifyRow>, Failure> {
+    let mut page = Page { offset: 0, limit: 500 };
+    loop {
+        let rows = tx.list_verify(None, &page).await?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        if let Some(row) = rows.into_iter().find(|r| r.number == number) {
+            return Ok(Some(row));
+        }
+        page.offset += u64::from(page.limit);
+    }
 }
 
 /// The number in `42` or `#42`.

@@ -1,10 +1,11 @@
-//! `syncline show RUN`: one run in full, with the deletions it made or held back.
+//! `syncline show RUN`: one run in full, with the deletions it made or held back; or one verify report.
 
 use syncline_store::rows::{DeletionRow, Page};
 
 use super::project::{Project, Touch};
 use super::run::without_secrets;
-use super::{Context, Outcome, select};
+use super::select::{self, Subject};
+use super::{Context, Outcome, verify};
 use crate::render::failure::Exit;
 use crate::render::out::{Out, Tone};
 use crate::render::{json, run, text};
@@ -12,7 +13,7 @@ use crate::render::{json, run, text};
 /// Options of `show`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Number of the run, the beginning of its id, or `last`
+    /// Number of a run (`42`, `last`) or verify report (`v3`), or the beginning of its id
     pub run: String,
     /// Deletions to list at most
     #[arg(long, value_name = "N", default_value_t = 20)]
@@ -24,7 +25,13 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
     let project = Project::open(context, Touch::Read)?;
     let store = project.store(Touch::Read)?;
     let mut tx = store.begin().await?;
-    let row = without_secrets(context, select::run(&mut *tx, &args.run).await?);
+    let row = match select::subject(&mut *tx, &args.run).await? {
+        Subject::Run(row) => without_secrets(context, *row),
+        Subject::Verify(row) => {
+            verify::show(context, &[select::report(&row)?]);
+            return Ok(Exit::Good);
+        }
+    };
     // One more than shown, to know whether there are more.
     let deletions = tx.list_deletions(&row.id, &Page { offset: 0, limit: args.limit.saturating_add(1) }).await?;
     if context.out.json() {

@@ -2,10 +2,12 @@
 
 use serde_json::json;
 use syncline_engine::RunOptions;
+use syncline_engine::report::VerifyReport;
+use syncline_store::rows::Page;
 
 use super::project::{Project, Touch};
 use super::run::place;
-use super::{Context, Outcome, history};
+use super::{Context, Outcome, history, select};
 use crate::render::failure::{Exit, Failure};
 use crate::render::{json as public_json, verify};
 
@@ -14,6 +16,9 @@ use crate::render::{json as public_json, verify};
 pub struct Args {
     /// The sync [default: the only one]
     pub sync: Option<String>,
+    /// List the reports that earlier verifies left, newest first
+    #[arg(long, conflicts_with_all = ["repair", "sample", "streams", "scope"])]
+    pub list: bool,
     /// Write the differences to the destination, then verify again
     #[arg(long)]
     pub repair: bool,
@@ -33,6 +38,9 @@ pub struct Args {
 
 /// Verifies; differences are exit code 4.
 pub async fn execute(context: &Context, args: Args) -> Outcome {
+    if args.list {
+        return list(context, args.sync.as_deref()).await;
+    }
     let project = Project::open(context, Touch::Write)?;
     let sync = project.sync(args.sync.as_deref())?;
     let store = project.store(Touch::Write)?;
@@ -47,14 +55,37 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
     for report in &reports {
         tracing::info!(verify = report.id, sync = report.sync, scope = report.scope, passed = report.passed, "verify ended");
     }
+    show(context, &reports);
+    Ok(if reports.iter().all(|r| r.passed) { Exit::Good } else { Exit::Differences })
+}
+
+/// Reports, for people or machines.
+pub fn show(context: &Context, reports: &[VerifyReport]) {
     if context.out.json() {
         context.out.document(&public_json::public(&reports));
-    } else {
-        for report in &reports {
-            verify::print(&context.out, report);
-        }
+        return;
     }
-    Ok(if reports.iter().all(|r| r.passed) { Exit::Good } else { Exit::Differences })
+    for report in reports {
+        verify::print(&context.out, report);
+    }
+}
+
+/// How many reports are listed: a longer history is for `export`.
+const LISTED_MAX: u32 = 100;
+
+async fn list(context: &Context, name: Option<&str>) -> Outcome {
+    let project = Project::open(context, Touch::Read)?;
+    let sync = name.map(|n| project.sync(Some(n))).transpose()?.map(|s| s.name.as_str());
+    let rows = project.store(Touch::Read)?.begin().await?.list_verify(sync, &Page { offset: 0, limit: LISTED_MAX }).await?;
+    if context.out.json() {
+        let reports = rows.iter().map(select::report).collect::<Result<Vec<_>, _>>()?;
+        context.out.document(&public_json::public(&reports));
+    } else if rows.is_empty() {
+        context.out.note("no verify reports yet: `syncline verify` makes one");
+    } else {
+        verify::list(&context.out, &rows);
+    }
+    Ok(Exit::Good)
 }
 
 /// `0.1` and `10%` are the same; 0 and more than all are mistakes.

@@ -1,9 +1,10 @@
 //! A verify report for people: a line per stream, the differences, the verdict.
 
 use syncline_engine::report::{Difference, StreamCheck, VerifyReport};
+use syncline_store::rows::VerifyRow;
 
 use super::out::{Out, Tone};
-use super::table::{Grid, number, words};
+use super::table::{Grid, measure, number, words};
 use super::text;
 
 /// Differences shown; all that were kept are in `--json` and `export`.
@@ -13,13 +14,31 @@ const DIFFERENCES_SHOWN: usize = 20;
 pub fn print(out: &Out, report: &VerifyReport) {
     let (word, tone) = if report.passed { ("passed", Tone::Good) } else { ("differences found", Tone::Bad) };
     let scope = if report.scope.is_empty() { String::new() } else { format!(", scope {}", text::harmless(&report.scope)) };
-    out.line(format!("Verify {} of {}{scope}: {}", report.number, report.sync, out.paint(tone, word)));
+    out.line(format!("Verify v{} of {}{scope}: {}", report.number, report.sync, out.paint(tone, word)));
     let share = if report.sample < 1.0 { format!(" · a sample of {}", text::percent(report.sample)) } else { " · every row".to_owned() };
     let started = text::instant(report.started_at);
     out.line(out.paint(Tone::Dim, &format!("{}{share} · started {started}, took {}", report.id, text::span(report.duration_ms))));
     out.line("");
     streams(out, &report.streams);
     differences(out, report);
+}
+
+/// Many reports.
+pub fn list(out: &Out, rows: &[VerifyRow]) {
+    let mut grid = Grid::new(out, &["verify", "sync", "scope", "started (UTC)", ">took", "verdict", "id"]);
+    for r in rows {
+        let verdict = if r.passed { words("passed").tone(Tone::Good) } else { words("differences").tone(Tone::Bad) };
+        grid.row([
+            words(format!("v{}", r.number)),
+            words(&r.sync),
+            words(&r.scope),
+            words(text::instant(r.started_at)),
+            measure(text::span(r.duration_ms)),
+            verdict,
+            words(&r.id).tone(Tone::Dim),
+        ]);
+    }
+    grid.print(out);
 }
 
 fn streams(out: &Out, checks: &[StreamCheck]) {
@@ -69,7 +88,7 @@ fn differences(out: &Out, report: &VerifyReport) {
     let more = report.differences.len().saturating_sub(DIFFERENCES_SHOWN);
     if more > 0 || report.truncated {
         let least = if report.truncated { "at least " } else { "" };
-        let rest = format!("  … and {least}{} more: syncline export {} --format csv", text::count(more as u64), report.id);
+        let rest = format!("  … and {least}{} more: syncline export v{} --format csv", text::count(more as u64), report.number);
         out.line(out.paint(Tone::Dim, &rest));
     }
 }

@@ -261,9 +261,22 @@ async fn a_run_and_a_stretch_of_history_are_exported_in_three_forms() {
 async fn a_verify_report_is_exported_with_the_keys_of_its_differences() {
     let world = filled().await;
     let records = world.syncline(&["export", VERIFY]).ends_with(0).json();
+    assert_eq!(world.syncline(&["export", "v1"]).ends_with(0).json(), records);
     let difference = records.as_array().unwrap().iter().find(|r| r["record"] == "difference").unwrap();
     assert_eq!((&difference["key"], &difference["field"]), (&json!([3]), &"title".into()));
     assert_eq!((&difference["source"], &difference["destination"]), (&"A".into(), &json!(null)));
+}
+
+// req: S2-A2
+#[tokio::test]
+async fn verify_reports_are_listed_and_shown() {
+    let world = filled().await;
+    let list = world.syncline(&["verify", "--list"]).ends_with(0).stdout;
+    assert!(list.contains("v1") && list.contains("differences"), "{list}");
+    assert_eq!(world.syncline(&["verify", "--list", "--json"]).ends_with(0).json()[0]["streams"][0]["orphans"], 2);
+    let shown = world.syncline(&["show", "v1"]).ends_with(0).stdout;
+    assert!(shown.contains("Verify v1 of pair") && shown.contains("different film 3"), "{shown}");
+    assert!(world.syncline(&["show", "v9"]).ends_with(1).stderr.contains("error[run_unknown]"));
 }
 
 // req: FR-010

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 use serde_json::Value as Json;
-use syncline_engine::report::VerifyReport;
 use syncline_store::StateTx;
 use syncline_store::rows::{Page, ParkedFilter, RunFilter, RunRow, VerifyRow};
 
 use super::writer::Writer;
+use crate::commands::select;
 use crate::render::failure::Failure;
 use crate::render::{run, text};
 
@@ -210,8 +210,7 @@ async fn parked(tx: &mut dyn StateTx, row: &RunRow, out: &mut Writer, base: &imp
 }
 
 fn verify(row: &VerifyRow, out: &mut Writer) -> Result<(), Failure> {
-    let report: VerifyReport = serde_json::from_str(&row.report_json)
-        .map_err(|e| Failure::failed("state_corrupt", format!("read verify report {}", row.number)).because(&e))?;
+    let report = select::report(row)?;
     let verdict = |passed: bool| Some(if passed { "passed" } else { "differs" }.to_owned());
     let base = || Record { run: Some(row.id.clone()), sync: Some(row.sync.clone()), scope: Some(row.scope.clone()), ..Record::default() };
     out.write(&Record {
