@@ -12,7 +12,7 @@ mod spill;
 mod stream;
 mod text;
 
-use syncline_store::rows::{ParkedFilter, VerifyRow};
+use syncline_store::rows::{Page, ParkedFilter, VerifyRow};
 
 use crate::engine::{Engine, EngineError, Result, RunOptions};
 use crate::report::{Difference, VerifyReport};
@@ -74,10 +74,15 @@ impl Engine {
     /// Saves the report; its number is the store's to give, and part of what is saved.
     async fn save(&self, report: &mut VerifyReport) -> Result<()> {
         let mut tx = self.store.begin().await?;
+        let last = tx.list_verify(None, &Page { offset: 0, limit: 1 }).await?;
+        report.number = last.first().map_or(0, |r| r.number) + 1;
         tx.save_verify(&row(report)).await?;
-        let saved = tx.load_verify(&report.id).await?;
-        report.number = saved.map_or(0, |r| r.number);
-        tx.save_verify(&row(report)).await?;
+        let given = tx.load_verify(&report.id).await?.map_or(0, |r| r.number);
+        if given != report.number {
+            // The newest reports were pruned, and numbers are never given twice.
+            report.number = given;
+            tx.save_verify(&row(report)).await?;
+        }
         tx.commit().await?;
         Ok(())
     }
@@ -91,7 +96,7 @@ impl Engine {
             ..ParkedFilter::default()
         };
         let mut tx = self.store.begin().await?;
-        let open = tx.list_parked(&filter, &syncline_store::rows::Page { offset: 0, limit: u32::MAX }).await?;
+        let open = tx.list_parked(&filter, &Page { offset: 0, limit: u32::MAX }).await?;
         tx.commit().await?;
         let canons = pair.key_canons();
         Ok(open.iter().filter_map(|p| syncline_model::Key::from_json(&p.key_json)).map(|k| k.canonical(&canons)).collect())
