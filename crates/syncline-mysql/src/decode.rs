@@ -182,7 +182,6 @@ mod tests {
         assert_eq!(cell(&Kind::Time, Wire::Time(true, 34, 22, 59, 59, 0)), V::Interval { months: 0, days: 0, micros });
     }
 
-    // case: H15
     #[test]
     fn bits_have_their_full_length_and_zerofill_is_no_value() {
         assert_eq!(bits(&[0b101], 3), "101");

@@ -197,7 +197,6 @@ mod tests {
         (c.native, fit)
     }
 
-    // req: FR-010
     #[test]
     fn types_of_postgres_find_their_place() {
         assert_eq!(mapped(T::Int { bits: 64, unsigned: false }), ("bigint".to_owned(), Fit::Exact));

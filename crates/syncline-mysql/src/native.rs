@@ -172,7 +172,6 @@ mod tests {
         assert_eq!(Native::parse("timestamp(6)").logical(false), LogicalType::TimestampTz { digits: 6 });
     }
 
-    // case: H14
     #[test]
     fn labels_keep_their_quotes_commas_and_backslashes() {
         let n = Native::parse(r"enum('a','b''c','d,)','e\\f','') CHARACTER SET utf8mb4");
@@ -180,7 +179,6 @@ mod tests {
         assert_eq!(n.charset.as_deref(), Some("utf8mb4"));
     }
 
-    // case: H12
     #[test]
     fn only_collations_that_compare_bytes_without_padding_are_strict() {
         for strict in ["binary", "utf8mb4_0900_bin", "utf8mb4_nopad_bin"] {

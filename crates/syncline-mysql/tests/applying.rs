@@ -86,8 +86,6 @@ async fn a_lock_wait_timeout_leaves_nothing_half_done() {
     assert_eq!(rows(&db, "u").await, [row(1, "a")]);
 }
 
-// case: C21
-// rule: R23
 #[tokio::test]
 async fn parents_go_in_before_children_and_orphans_are_set_aside() {
     let db = fresh(
@@ -106,7 +104,6 @@ async fn parents_go_in_before_children_and_orphans_are_set_aside() {
     assert_eq!(applied.outcomes[0].rejects[0].code, "parent_missing");
 }
 
-// rule: R8, R24
 #[tokio::test]
 async fn deletes_count_exactly_and_an_aborted_run_leaves_no_trace() {
     let db = fresh("CREATE TABLE t (id INT PRIMARY KEY, e VARCHAR(20)); INSERT INTO t VALUES (1,'a'),(2,'b'),(3,'c')").await;
@@ -176,7 +173,6 @@ async fn a_value_that_just_fits_one_packet_is_stored_and_one_that_does_not_is_se
     assert_eq!(db.scalar("SELECT LENGTH(e) FROM t WHERE id = 1").await, most.to_string());
 }
 
-// rule: R20
 #[tokio::test]
 async fn a_new_table_is_loaded_straight() {
     let db = fresh("CREATE TABLE shape (id INT PRIMARY KEY, e VARCHAR(20), UNIQUE KEY by_e (e))").await;
@@ -203,7 +199,6 @@ async fn a_new_table_is_loaded_straight() {
     assert_eq!(table(&db, "made").await.uniques[0].columns, ["e"]);
 }
 
-// rule: R21
 #[tokio::test]
 async fn staging_tables_are_indexed_for_every_unique_key_that_is_checked() {
     let db = fresh(
@@ -222,7 +217,6 @@ async fn staging_tables_are_indexed_for_every_unique_key_that_is_checked() {
 }
 
 // rule: R24
-// case: C4
 #[tokio::test]
 async fn a_commit_whose_answer_is_lost_is_unknown_until_the_marker_is_asked() {
     let db = fresh("CREATE TABLE t (id INT PRIMARY KEY, e VARCHAR(20))").await;
@@ -241,7 +235,6 @@ async fn a_commit_whose_answer_is_lost_is_unknown_until_the_marker_is_asked() {
     assert_eq!(rows(&db, "t").await, [row(1, "a")]);
 }
 
-// rule: R21
 #[tokio::test]
 async fn a_connection_lost_while_loading_leaves_nothing() {
     let db = fresh("CREATE TABLE t (id INT PRIMARY KEY, e LONGTEXT)").await;
@@ -255,4 +248,32 @@ async fn a_connection_lost_while_loading_leaves_nothing() {
     assert_eq!((e.kind, e.code), (ErrorKind::Unavailable, "connection_lost"));
     work.abort().await.expect("nothing to undo");
     assert_eq!(rows(&db, "t").await.len(), 0);
+}
+
+// rule: R23
+// case: C21
+#[tokio::test]
+async fn tables_that_need_each_other_and_rows_that_need_their_own_table_go_in_and_orphans_do_not() {
+    let db = fresh(
+        "CREATE TABLE store (id INT PRIMARY KEY, manager INT NOT NULL);
+         CREATE TABLE staff (id INT PRIMARY KEY, store INT NOT NULL, FOREIGN KEY (store) REFERENCES store (id));
+         ALTER TABLE store ADD FOREIGN KEY (manager) REFERENCES staff (id);
+         CREATE TABLE category (id INT PRIMARY KEY, parent INT NULL, FOREIGN KEY (parent) REFERENCES category (id))",
+    )
+    .await;
+    let (store, staff, category) = (table(&db, "store").await, table(&db, "staff").await, table(&db, "category").await);
+    let pair = |a: i64, b: i64| vec![Value::I64(a), Value::I64(b)];
+    let streams = vec![stream(&store), stream(&staff), stream(&category)];
+    let mut work = destination(&db).await.begin(run(streams)).await.expect("begin");
+    work.stage(0, &batch(&[pair(1, 10), pair(2, 99)])).await.expect("stage");
+    work.stage(1, &batch(&[pair(10, 1), pair(20, 2)])).await.expect("stage");
+    work.stage(2, &batch(&[pair(5, 6), pair(6, 6), pair(7, 8)])).await.expect("stage");
+    let applied = work.apply().await.expect("apply");
+    work.commit().await.expect("commit");
+    let counts: Vec<(u64, usize)> = applied.outcomes.iter().map(|o| (o.created, o.rejects.len())).collect();
+    // The store of a missing manager goes, and with it the person who works there.
+    assert_eq!(counts, [(1, 1), (1, 1), (2, 1)]);
+    assert!(applied.outcomes.iter().flat_map(|o| &o.rejects).all(|r| r.code == "parent_missing"));
+    assert_eq!(rows(&db, "store").await, [pair(1, 10)]);
+    assert_eq!(rows(&db, "category").await, [pair(5, 6), pair(6, 6)]);
 }

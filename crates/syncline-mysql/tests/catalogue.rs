@@ -23,7 +23,6 @@ async fn strange_names_are_found_read_and_written() {
     assert_eq!(rows(&there, &name).await, sent);
 }
 
-// req: FR-010
 #[tokio::test]
 async fn the_catalogue_tells_everything_that_makes_writing_special() {
     let db = fresh(
@@ -80,7 +79,6 @@ async fn bookkeeping_tables_are_made_once_and_are_not_the_user_s() {
 }
 
 // case: H12
-// req: FR-010
 #[tokio::test]
 async fn a_new_table_from_postgres_keeps_text_keys_distinct() {
     let db = fresh("").await;

@@ -6,7 +6,6 @@ use syncline_testkit::Mariadb;
 
 use crate::world::{destination, fresh, source, spec};
 
-// case: B1
 #[tokio::test]
 async fn a_wrong_password_a_missing_database_and_a_bad_url_are_told_apart() {
     let db = fresh("").await;
@@ -21,7 +20,6 @@ async fn a_wrong_password_a_missing_database_and_a_bad_url_are_told_apart() {
     assert_eq!((e.kind, e.code), (ErrorKind::Unavailable, "connect_refused"));
 }
 
-// case: K10
 #[tokio::test]
 async fn no_error_shows_the_password() {
     let db = fresh("").await;
@@ -67,7 +65,6 @@ async fn a_server_has_one_identity_per_database() {
     assert!(source(&a).await.capabilities().version.starts_with("MariaDB 10."));
 }
 
-// req: FR-011
 #[tokio::test]
 async fn check_names_missing_tables_rights_and_engines() {
     let db = fresh("CREATE TABLE m (id INT PRIMARY KEY) ENGINE=MyISAM; CREATE TABLE z (id INT PRIMARY KEY, d DATE)").await;

@@ -29,9 +29,8 @@ INSERT INTO every VALUES
   '123e4567-e89b-12d3-a456-426614174000', '2001:db8::1');
 ";
 
-// case: H5, H15, H8, H13, H16, H20, H27, H28
+// case: H5, H15, H28
 // rule: R10
-// req: FR-010
 #[tokio::test]
 async fn every_type_comes_back_exactly_after_a_staged_write() {
     let here = fresh(EVERY_TYPE).await;
