@@ -15,14 +15,9 @@ const SLACK: i64 = 5_000_000;
 #[must_use]
 pub fn mark(now: &Observation, before: &[ObservationRow], old: Option<i64>, overlap_s: Option<u64>) -> Option<i64> {
     let proved = match now.rule {
-        LateCommitRule::StartTimes => Some(now.mark.unwrap_or(now.at).min(now.at) - SLACK),
-        LateCommitRule::Observations => {
-            let open: BTreeSet<&String> = now.open.iter().collect();
-            let over = |list: &[String]| list.iter().all(|t| !open.contains(t));
-            let newest = before.iter().filter(|o| over(&o.open)).map(|o| o.at).max();
-            let own = now.open.is_empty().then_some(now.at);
-            newest.max(own).map(|at| at - SLACK)
-        }
+        // No start time to go by (a prepared transaction shows none): the observations decide.
+        LateCommitRule::StartTimes => now.mark.map(|m| m.min(now.at) - SLACK).or_else(|| observed(now, before)),
+        LateCommitRule::Observations => observed(now, before),
         LateCommitRule::Overlap { default_s } => Some(now.at - seconds(overlap_s.unwrap_or(u64::from(default_s)))),
     };
     let asked = overlap_s.map(|s| now.at - seconds(s));
@@ -31,6 +26,15 @@ pub fn mark(now: &Observation, before: &[ObservationRow], old: Option<i64>, over
         (p, _) => p,
     };
     new.max(old)
+}
+
+/// The newest look at the source none of whose transactions is still open.
+fn observed(now: &Observation, before: &[ObservationRow]) -> Option<i64> {
+    let open: BTreeSet<&String> = now.open.iter().collect();
+    let over = |list: &[String]| list.iter().all(|t| !open.contains(t));
+    let newest = before.iter().filter(|o| over(&o.open)).map(|o| o.at).max();
+    let own = now.open.is_empty().then_some(now.at);
+    newest.max(own).map(|at| at - SLACK)
 }
 
 fn seconds(s: u64) -> i64 {
@@ -71,6 +75,14 @@ mod tests {
         let now = seen(400 * S, &["a"], LateCommitRule::Observations, None);
         assert_eq!(mark(&now, &[earlier(300 * S, &["a"])], None, None), None);
         assert_eq!(mark(&now, &[earlier(300 * S, &["a"])], Some(7 * S), None), Some(7 * S));
+    }
+
+    // rule: R5
+    #[test]
+    fn a_prepared_transaction_without_a_start_time_holds_the_mark() {
+        let now = seen(400 * S, &["prepared"], LateCommitRule::StartTimes, None);
+        assert_eq!(mark(&now, &[], None, None), None);
+        assert_eq!(mark(&now, &[earlier(100 * S, &[])], None, None), Some(95 * S));
     }
 
     // rule: R5

@@ -18,6 +18,7 @@ mod keep;
 mod link;
 mod lock;
 mod mapped;
+mod matching;
 mod moving;
 mod order;
 pub mod pairing;

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use syncline_connector::write::Referrer;
-use syncline_connector::{Connector, DeleteAction, Fit, Predicate, TableDdl};
+use syncline_connector::{Connector, DeleteAction, Predicate, TableDdl};
 use syncline_model::schema::TableKind;
-use syncline_model::{Canon, Catalog, Column, Engine, LogicalType, Table, TableName};
+use syncline_model::{Canon, Catalog, Column, Engine, Table, TableName};
 
 use crate::condition;
 use crate::create;
@@ -27,7 +27,7 @@ pub struct Side<'a> {
 }
 
 impl Side<'_> {
-    fn engine(&self) -> Engine {
+    pub(crate) fn engine(&self) -> Engine {
         self.connector.engine()
     }
 }
@@ -219,14 +219,14 @@ fn refuse_shared_tables(sync: &str, pairs: &[Pair]) -> Result<()> {
     Ok(())
 }
 
-struct Builder<'a> {
+pub(crate) struct Builder<'a> {
     sync: &'a SyncSpec,
-    stream: &'a str,
+    pub(crate) stream: &'a str,
     scope: Option<&'a str>,
-    from: Side<'a>,
-    to: Side<'a>,
+    pub(crate) from: Side<'a>,
+    pub(crate) to: Side<'a>,
     remembered: &'a Remembered,
-    source: &'a Table,
+    pub(crate) source: &'a Table,
     /// Source tables whose streams map ids, with the streams' names.
     mapped: &'a BTreeMap<TableName, String>,
 }
@@ -270,7 +270,7 @@ impl Builder<'_> {
     }
 
     /// Source columns whose ids are rewritten: `None` for the stream's own key, else the stream they point to.
-    fn mapped_column(&self, policy: &Policy, column: &str) -> Option<Option<String>> {
+    pub(crate) fn mapped_column(&self, policy: &Policy, column: &str) -> Option<Option<String>> {
         let said = policy.options.ids.as_ref().and_then(|i| i.foreign_keys.get(column));
         let found = self
             .source
@@ -450,53 +450,12 @@ impl Builder<'_> {
         transform: Transform,
         mut drift: Vec<Drift>,
     ) -> Result<Pair> {
-        let mut columns = Vec::new();
-        let mut canons = Vec::new();
-        let mut checked = Vec::new();
-        let mut copied_from = Vec::new();
-        let mut foreign_ids = Vec::new();
-        for (i, t) in targets.iter().enumerate() {
-            let Some(to) = dest.column(&t.name).cloned() else {
-                // Only drift that stops leaves a target without a column; the caller refuses the stream.
-                let logical = transform.logical(i).cloned().unwrap_or(LogicalType::Any);
-                columns.push(Column::plain(t.name.clone(), logical, ""));
-                canons.push(Canon::Own);
-                copied_from.push(None);
-                continue;
-            };
-            let mut from = self.source_column(t, &transform, i);
-            let is_legacy =
-                matches!(&policy.options.ids, Some(crate::spec::Ids { source: crate::spec::IdSource::Column(l), .. }) if *l == t.name);
-            let ids = if let (FieldSource::Column(c), false) = (&t.source, is_legacy) { self.mapped_column(&policy, c) } else { None };
-            if let Some(Some(parent)) = &ids {
-                foreign_ids.push((i, parent.clone()));
-            }
-            let is_mapped = ids.is_some();
-            if is_mapped {
-                from = to.clone();
-            }
-            match if is_mapped { Fit::Exact } else { self.fit(&from, &to, t) } {
-                Fit::Exact => {}
-                Fit::Checked(why) => checked.push(format!("`{}`: {why}", t.name)),
-                Fit::Never(why) => {
-                    drift.push(Drift {
-                        stream: self.stream.to_owned(),
-                        kind: "unfit".to_owned(),
-                        column: Some(t.name.clone()),
-                        detail: why,
-                        stops: true,
-                    });
-                }
-            }
-            let engine = if is_mapped { self.to.engine() } else { self.from.engine() };
-            canons.push(Canon::for_pair((&from, engine), (&to, self.to.engine())));
-            copied_from.push(if let FieldSource::Column(c) = &t.source { Some(c.clone()) } else { None });
-            columns.push(to);
-        }
-        let key_at = self.key_positions(&key_source, &copied_from)?;
-        let key_dest = key_at.iter().map(|&i| columns[i].name.clone()).collect();
+        let m = self.match_columns(&policy, &dest, &targets, &transform);
+        drift.extend(m.unfit);
+        let key_at = self.key_positions(&key_source, &m.copied_from)?;
+        let key_dest = key_at.iter().map(|&i| m.columns[i].name.clone()).collect();
         let off = policy.options.compare_off.clone().unwrap_or_default();
-        let compared = columns.iter().map(|c| !off.contains(&c.name)).collect();
+        let compared = m.columns.iter().map(|c| !off.contains(&c.name)).collect();
         let delete = policy.delete_action();
         let owns = self.ownership(&policy, &dest, made)?;
         let (filter_source, filter_dest) = self.filters(&policy, &delete, &targets, &dest)?;
@@ -512,9 +471,9 @@ impl Builder<'_> {
             alter,
             reads,
             transform,
-            columns,
-            copied_from,
-            canons,
+            columns: m.columns,
+            copied_from: m.copied_from,
+            canons: m.canons,
             compared,
             key_source,
             key_dest,
@@ -525,27 +484,9 @@ impl Builder<'_> {
             owns,
             delete,
             drift,
-            checked,
-            foreign_ids,
+            checked: m.checked,
+            foreign_ids: m.foreign_ids,
         })
-    }
-
-    fn source_column(&self, t: &Target, transform: &Transform, i: usize) -> Column {
-        match &t.source {
-            FieldSource::Column(c) => self.source.column(c).cloned().unwrap_or_else(|| Column::plain(c.clone(), LogicalType::Any, "")),
-            FieldSource::Template(_) | FieldSource::Constant(_) => {
-                let logical = transform.logical(i).cloned().unwrap_or(LogicalType::Any);
-                Column::plain(t.name.clone(), logical, "")
-            }
-        }
-    }
-
-    /// Computed values are judged one by one by the encoder; only copies have a type to be judged by.
-    fn fit(&self, from: &Column, to: &Column, t: &Target) -> Fit {
-        match t.source {
-            FieldSource::Column(_) => self.to.connector.fit(from, self.from.engine(), to),
-            FieldSource::Template(_) | FieldSource::Constant(_) => Fit::Exact,
-        }
     }
 
     fn key_positions(&self, key: &[String], copied_from: &[Option<String>]) -> Result<Vec<usize>> {

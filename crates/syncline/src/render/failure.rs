@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn the_exit_code_tells_the_kind_of_trouble() {
         assert_eq!(refused().exit, Exit::Failed);
-        let config = EngineError::Config { code: "cursor_missing", message: String::new(), hint: None };
+        let config = EngineError::Config { code: "incremental_without_cursor", message: String::new(), hint: None };
         assert_eq!(Failure::from(config).exit, Exit::Usage);
         assert_eq!(Failure::from(EngineError::Interrupted).exit, Exit::Interrupted);
     }
