@@ -27,6 +27,7 @@ struct Standing {
     sync: String,
     /// Per scope that ever ran.
     last_runs: Vec<RunRow>,
+    last_verify: Option<LastVerify>,
     /// Upper bound of the lag: time since the source was last read whole and well. `None` before the first success.
     lag_ms_max: Option<u64>,
     parked: Vec<ParkedCount>,
@@ -34,6 +35,13 @@ struct Standing {
     /// The open transaction that holds the oldest mark, and since when it is seen.
     blocker: Option<Blocker>,
     locks: Vec<LockHolder>,
+}
+
+#[derive(Debug, Serialize)]
+struct LastVerify {
+    number: u64,
+    started_at: i64,
+    passed: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -88,10 +96,12 @@ async fn standing(store: &dyn StateStore, sync: &SyncSpec, now: i64) -> Result<S
     let mut locks = tx.list_locks().await?;
     locks.retain(|l| l.until > now && (l.name.starts_with(&prefix) || l.name == prefix.trim_end_matches('/')));
     let parked = tx.count_parked(&sync.name).await?;
+    let verify = tx.list_verify(Some(&sync.name), &Page { offset: 0, limit: 1 }).await?.pop();
     Ok(Standing {
         sync: sync.name.clone(),
         lag_ms_max: lag(&last_runs, &positions, now),
         last_runs,
+        last_verify: verify.map(|v| LastVerify { number: v.number, started_at: v.started_at, passed: v.passed }),
         parked: parked.into_iter().filter(|(_, rows)| *rows > 0).map(|(stream, rows)| ParkedCount { stream, rows }).collect(),
         blocker: positions.iter().any(|p| p.mark_age_ms > Some(MARK_AGE_MAX_MS)).then(|| blocker(&observations)).flatten(),
         positions,
@@ -149,6 +159,10 @@ fn print(out: &Out, s: &Standing, now: i64) {
     }
     for r in &s.last_runs {
         print_run(out, r, now);
+    }
+    if let Some(v) = &s.last_verify {
+        let verdict = if v.passed { out.paint(Tone::Good, "passed") } else { out.paint(Tone::Bad, "differences found") };
+        out.line(format!("  verified   v{}: {verdict}, {} UTC", v.number, text::instant(v.started_at)));
     }
     if let Some(lag) = s.lag_ms_max {
         out.line(format!("  lag        at most {}", text::span(lag)));

@@ -237,7 +237,7 @@ async fn the_status_tells_last_run_parked_rows_and_what_waits() {
     assert_eq!((&json[0]["sync"], &json[0]["last_runs"][0]["id"]), (&"pair".into(), &SECOND.into()));
     assert_eq!(json[0]["parked"], json!([{ "stream": "film", "rows": 1 }]));
     let text = world.syncline(&["status"]).ends_with(0).stdout;
-    assert!(text.contains("failed") && text.contains("1 row of film"), "{text}");
+    assert!(text.contains("failed") && text.contains("1 row of film") && text.contains("v1: differences found"), "{text}");
 }
 
 // req: S4-008
