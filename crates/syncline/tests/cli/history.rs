@@ -297,7 +297,7 @@ async fn a_run_without_before_images_is_not_undone() {
     assert!(answer.stderr.contains("error[not_undoable]"), "{}", answer.stderr);
 }
 
-// rule: G13
+// case: G13
 #[test]
 fn commands_that_look_leave_no_file_behind_and_a_damaged_state_is_never_taken_for_none() {
     let world = World::with("");

@@ -224,3 +224,37 @@ fn errors_of_a_run_are_on_stderr_or_in_the_report_and_never_called_success() {
     assert!(matches!(answer.code, 1 | 2), "{}\n{}", answer.stdout, answer.stderr);
     assert!(answer.stdout.contains("failed") || answer.stderr.contains("error["), "{}\n{}", answer.stdout, answer.stderr);
 }
+
+#[test]
+fn every_scope_has_its_own_run_and_a_plan_file_is_for_one_of_them() {
+    let world = World::with("    scopes: [north, south]\n");
+    let scoped = world.read("syncline.yaml").replace("\"*\": {}", "\"*\": { where: \"region = {{ scope }}\" }");
+    world.write("syncline.yaml", &scoped);
+    let tables = "CREATE TABLE club (id INTEGER PRIMARY KEY, region TEXT NOT NULL, size INTEGER)";
+    world.sql("from.db", tables);
+    world.sql("to.db", "CREATE TABLE club (id INTEGER PRIMARY KEY, region TEXT NOT NULL, size INTEGER CHECK (size > 0))");
+    world.sql("from.db", "INSERT INTO club VALUES (1, 'north', 5), (2, 'south', 7), (3, 'south', -1), (4, 'west', 9)");
+    assert!(world.syncline(&["plan", "--out", "p.json"]).ends_with(2).stderr.contains("error[argument_missing]"));
+    world.syncline(&["plan", "--out", "p.json", "--scope", "north"]).ends_with(0);
+    world.syncline(&["run", "--plan", "p.json"]).ends_with(0);
+    assert_eq!(world.value("to.db", "SELECT group_concat(id) FROM club"), "1");
+    let runs = world.syncline(&["run", "--json"]).ends_with(3).json();
+    let told: Vec<_> = runs.as_array().unwrap().iter().map(|r| (r["scope"].as_str().unwrap(), r["status"].as_str().unwrap())).collect();
+    assert_eq!(told, [("north", "succeeded"), ("south", "partial")]);
+    assert_eq!(world.value("to.db", "SELECT group_concat(id) FROM club"), "1,2");
+    let status = world.syncline(&["status", "--json"]).ends_with(0).json();
+    assert_eq!(status[0]["last_runs"].as_array().unwrap().len(), 2);
+    let south = world.syncline(&["runs", "--scope", "south", "--json"]).ends_with(0).json();
+    assert_eq!(south.as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn colour_is_only_for_terminals_and_json_is_one_document_with_nothing_beside_it() {
+    let world = films("", 5);
+    for command in [&["plan"][..], &["run"], &["verify"], &["status"], &["runs"], &["show", "last"], &["check"]] {
+        let answer = world.syncline(command).ends_with(0);
+        assert!(!answer.stdout.contains('\x1b') && !answer.stderr.contains('\x1b'), "{command:?} coloured a pipe");
+        let with_json = [command, &["--json"]].concat();
+        world.syncline(&with_json).ends_with(0).json();
+    }
+}
