@@ -1,6 +1,7 @@
 //! Named failpoints: places where a test may break a run. Without the `failpoints` feature they compile to nothing.
 //!
-//! `SYNCLINE_FAIL=apply.insert=abort` breaks the first passage of that point, `…=abort@3` the third.
+//! `SYNCLINE_FAIL=apply.insert=abort` breaks the first passage of that point, `…=abort@3` the third. Every passage adds a line with the
+//! point's name to the file that `SYNCLINE_FAIL_LOG` names, so that a test can tell which points a run passes.
 
 /// What the code at the point has to do. `Abort` never returns to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +81,7 @@ pub fn point(name: &'static str) -> Fault {
     static ASKED: OnceLock<Option<(String, String, u32)>> = OnceLock::new();
     static PASSED: AtomicU32 = AtomicU32::new(0);
     debug_assert!(POINTS.contains(&name), "failpoint {name} is not in POINTS");
+    note(name);
     let asked = ASKED.get_or_init(|| {
         let text = std::env::var("SYNCLINE_FAIL").ok()?;
         let (at, action) = text.split_once('=')?;
@@ -94,6 +96,17 @@ pub fn point(name: &'static str) -> Fault {
             _ => Fault::Error,
         },
         _ => Fault::None,
+    }
+}
+
+/// Tells the test that the point was passed.
+#[cfg(feature = "failpoints")]
+fn note(name: &str) {
+    use std::io::Write;
+    if let Some(path) = std::env::var_os("SYNCLINE_FAIL_LOG") {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        let mut file = file.expect("the file of SYNCLINE_FAIL_LOG can be written");
+        writeln!(file, "{name}").expect("the file of SYNCLINE_FAIL_LOG takes a line");
     }
 }
 

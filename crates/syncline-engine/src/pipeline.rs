@@ -46,19 +46,28 @@ impl Engine {
             self.settle_dead_runs(sync, scope).await?;
             self.record_start(&run, options).await?;
             let context = RunContext { sync, options, scope, run: &run };
-            if let Err(e) = self.execute(&context).await {
-                tracing::error!(run = %run.id, code = e.code(), "run failed: {e}");
-                if matches!(&e, EngineError::Connector(c) if c.code == "commit_unsettled") {
-                    return Ok(());
-                }
-                self.finish_failed(&run.id, &e).await?;
-            }
-            Ok(())
+            let done = self.execute(&context).await;
+            self.end(&run.id, done).await
         };
         self.locked(&sync.name, scope, &run.id, options.wait, work).await?;
         let mut tx = self.store.begin().await?;
         let report = tx.load_run(&run.id).await?;
         report.ok_or_else(|| syncline_connector::Error::internal("the run just made is not in the state").into())
+    }
+
+    /// Records why a run stopped, unless what became of its transaction is still to be found out or written down.
+    pub(crate) async fn end(&self, run: &str, done: Result<(), Stop>) -> Result<()> {
+        match done {
+            Ok(()) => Ok(()),
+            Err(Stop::Failed(e)) => {
+                tracing::error!(run, code = e.code(), "run failed: {e}");
+                self.finish_failed(run, &e).await
+            }
+            Err(Stop::Unsettled(e)) => {
+                tracing::error!(run, code = e.code(), "run left to the next one to settle: {e}");
+                Err(e)
+            }
+        }
     }
 
     pub(crate) fn new_run(&self, sync: &SyncSpec, scope: &str, options: &RunOptions) -> RunRow {
@@ -109,10 +118,11 @@ impl Engine {
         Ok(())
     }
 
-    async fn execute(&self, context: &RunContext<'_>) -> Result<()> {
+    async fn execute(&self, context: &RunContext<'_>) -> Result<(), Stop> {
         let sync = context.sync;
         let mut link = self.link(sync).await?;
         let identities = self.check_identities(context, &mut link).await?;
+        self.drop_unfinished(&sync.name, &mut link).await?;
         let remembered = self.remembered(&sync.name).await?;
         fail::passable("run.discovered")?;
         let scope = (!context.scope.is_empty()).then_some(context.scope);
@@ -121,6 +131,7 @@ impl Engine {
         refuse_foreign_plan(context)?;
         fail::passable("run.planned")?;
         self.prepare(&mut link, &pairs).await?;
+        self.note_unfinished(&sync.name, &link, &pairs).await?;
         let mut settlement = Settlement { notes: identities, ..Settlement::default() };
         match sync.atomic {
             Atomic::Run => self.run_together(context, &mut link, &pairs, &remembered, &mut settlement).await,
@@ -136,7 +147,7 @@ impl Engine {
         pairs: &[Pair],
         remembered: &crate::pairing::Remembered,
         settlement: &mut Settlement,
-    ) -> Result<()> {
+    ) -> Result<(), Stop> {
         let mut source = self.snapshot(link).await?;
         let spec = self.run_spec(context, link, pairs, &marker(context, "", 1), Phase::Everything);
         let mut ids = self.read_maps(context, link, pairs).await?;
@@ -149,8 +160,8 @@ impl Engine {
         self.save_intent(&context.run.id, &spec.marker, token.clone(), settlement).await?;
         fail::passable("commit.intent")?;
         commit_or_ask(&mut *link.dest, &mut *staged, &spec, token.as_deref()).await?;
-        fail::passable("commit.recorded")?;
-        let status = self.settle(context.run, settlement).await?;
+        fail::passable("commit.recorded").map_err(|e| Stop::Unsettled(e.into()))?;
+        let status = self.settle(context.run, settlement).await.map_err(Stop::Unsettled)?;
         tracing::info!(run = %context.run.id, ?status, "run ended");
         Ok(())
     }
@@ -164,7 +175,7 @@ impl Engine {
         pairs: &[Pair],
         remembered: &crate::pairing::Remembered,
         settlement: &mut Settlement,
-    ) -> Result<()> {
+    ) -> Result<(), Stop> {
         let mut source = self.snapshot(link).await?;
         let order = crate::order::parents_first(pairs);
         let passes = order.iter().map(|&i| (i, Phase::Upserts)).chain(order.iter().rev().map(|&i| (i, Phase::Deletions)));
@@ -188,7 +199,8 @@ impl Engine {
         }
         source.close().await?;
         self.remember_shapes(pairs, remembered, context, settlement);
-        self.settle(context.run, settlement).await.map(drop)
+        self.settle(context.run, settlement).await?;
+        Ok(())
     }
 
     #[allow(clippy::too_many_arguments, reason = "one call site; the parts belong to the run, not to each other")]
@@ -244,7 +256,7 @@ impl Engine {
         for (index, pair) in pairs.iter().enumerate() {
             let whole = context.sync.atomic != Atomic::Batch;
             let path = if whole { write_path(link, pair, phase) } else { WritePath::Stage };
-            let raw = whole && takes_raw(link, pair);
+            let raw = path == WritePath::Load && takes_raw(link, pair);
             let mut run = StreamRun::new(self, context, link, pair, index, path, raw, phase, &ours);
             let mut landing = Landing { staged: &mut *staged, ids: &mut *ids };
             run.stage(source, &mut *dest, &mut landing).await?;
@@ -318,6 +330,7 @@ impl Engine {
         for p in pairs {
             shapes.insert(p.stream.clone(), p.source.columns.iter().map(|c| (c.name.clone(), c.native.clone())).collect());
         }
+        crate::unfinished::made(settlement);
         let json = |v: serde_json::Result<String>| v.expect("invariant: maps of strings serialise");
         settlement.notes.push((crate::link::NOTE_CREATED.to_owned(), json(serde_json::to_string(&created))));
         settlement.notes.push((crate::link::NOTE_SHAPES.to_owned(), json(serde_json::to_string(&shapes))));
@@ -326,6 +339,23 @@ impl Engine {
 
 /// The marker step of a stream's deletions: beyond any number of batches that its upserts can take.
 const DELETION_STEPS: u64 = 1 << 21;
+
+/// Why a run stopped before its end.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Nothing was committed: the run has failed.
+    Failed(EngineError),
+    /// The destination has committed, or may have, and the state does not say so yet. The run stays `running` with its intent, and the
+    /// next run settles it: to call it failed would lose its books and its parked rows.
+    Unsettled(EngineError),
+}
+
+impl<E: Into<EngineError>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        let error = error.into();
+        if error.code() == "commit_unsettled" { Self::Unsettled(error) } else { Self::Failed(error) }
+    }
+}
 
 /// Which part of the work a transaction does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

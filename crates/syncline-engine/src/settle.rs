@@ -11,7 +11,7 @@ use syncline_store::rows::{
 };
 
 use crate::engine::{Engine, EngineError, Result};
-use crate::spec::SyncSpec;
+use crate::spec::{Atomic, SyncSpec};
 
 /// Everything the end of a run writes to the state.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -41,6 +41,9 @@ pub struct Settlement {
     /// Id mappings minted, per stream.
     #[serde(default)]
     pub minted: Vec<(String, Vec<syncline_store::rows::IdRow>)>,
+    /// Streams whose positions and remembered digests are void, because the destination is no longer where they say.
+    #[serde(default)]
+    pub forgotten: Vec<String>,
 }
 
 impl Settlement {
@@ -69,8 +72,9 @@ impl Settlement {
 }
 
 impl Engine {
-    /// Records what is about to be committed.
+    /// Records what is about to be committed. Books that do not balance are found here, while nothing is committed yet.
     pub(crate) async fn save_intent(&self, run: &str, marker: &Marker, token: Option<String>, settlement: &Settlement) -> Result<()> {
+        settlement.status()?;
         let text = |v: serde_json::Result<String>| {
             v.map_err(|e| EngineError::from(syncline_connector::Error::internal(format!("write intent: {e}"))))
         };
@@ -132,6 +136,12 @@ impl Engine {
         if let Some(undone) = &s.undoes {
             tx.mark_undone(undone, &run.id).await?;
         }
+        if !s.forgotten.is_empty() {
+            tx.clear_positions(&run.sync).await?;
+        }
+        for stream in &s.forgotten {
+            tx.clear_segments(&run.sync, &run.scope, stream).await?;
+        }
         Ok(())
     }
 
@@ -174,7 +184,11 @@ impl Engine {
         let died =
             |message: &str| RunError { code: "process_died".to_owned(), message: message.to_owned(), hint: None, causes: Vec::new() };
         let Some(intent) = &run.intent else {
-            return self.finish_with(&run.id, RunStatus::Failed, died("the process died before anything was committed")).await;
+            let text = match sync.atomic {
+                Atomic::Run => "the process died before anything was committed",
+                Atomic::Stream | Atomic::Batch => "the process died; what it had committed stays, and this run goes on from there",
+            };
+            return self.finish_with(&run.id, RunStatus::Failed, died(text)).await;
         };
         let parse = |what: &str| syncline_store::StoreError::Corrupt { message: format!("the {what} of run {} does not parse", run.id) };
         let marker: Marker = serde_json::from_str(&intent.marker).map_err(|_| parse("marker"))?;

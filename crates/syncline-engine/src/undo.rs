@@ -1,11 +1,11 @@
 //! `undo`: restores what a run changed from its before-images, refusing rows that changed since (R28).
 
 use syncline_connector::{DeleteAction, ErrorKind, Marker, RunSpec, StreamWrite, WritePath};
-use syncline_store::rows::{DeletionRow, ParkedRow, RunKind, RunRow, RunStatus, StreamRow};
+use syncline_store::rows::{DeletionRow, ParkedRow, RunKind, RunRow, StreamRow};
 
 use crate::engine::{Engine, EngineError, Result, RunOptions, RunReport};
 use crate::pairing::Pair;
-use crate::pipeline::RunContext;
+use crate::pipeline::{RunContext, Stop};
 use crate::settle::Settlement;
 use crate::spec::SyncSpec;
 
@@ -37,10 +37,8 @@ impl Engine {
             self.settle_dead_runs(sync, &target.scope).await?;
             self.record_start(&row, &options).await?;
             let context = RunContext { sync, options: &options, scope: &target.scope, run: &row };
-            if let Err(e) = self.execute_undo(&context, &target).await {
-                self.finish_failed(&row.id, &e).await?;
-            }
-            Ok(())
+            let done = self.execute_undo(&context, &target).await;
+            self.end(&row.id, done).await
         };
         self.locked(&sync.name, &target.scope, &row.id, false, work).await?;
         let mut tx = self.store.begin().await?;
@@ -48,7 +46,7 @@ impl Engine {
         report.ok_or_else(|| syncline_connector::Error::internal("the run just made is not in the state").into())
     }
 
-    async fn execute_undo(&self, context: &RunContext<'_>, target: &RunRow) -> Result<()> {
+    async fn execute_undo(&self, context: &RunContext<'_>, target: &RunRow) -> Result<(), Stop> {
         let sync = context.sync;
         let mut link = self.link(sync).await?;
         let remembered = self.remembered(&sync.name).await?;
@@ -80,22 +78,15 @@ impl Engine {
             refused.push(staged.stage_undo(index, &target.id).await?);
         }
         let applied = staged.apply().await?;
-        let mut settlement = Settlement { undoes: Some(target.id.clone()), ..Settlement::default() };
+        // The destination is not where the positions say any more: the next run compares everything.
+        let forgotten = pairs.iter().map(|p| p.stream.clone()).collect();
+        let mut settlement = Settlement { undoes: Some(target.id.clone()), forgotten, ..Settlement::default() };
         for ((pair, refused), outcome) in pairs.iter().zip(refused).zip(applied.outcomes) {
             account_undo(context, pair, &refused, &outcome, self.clock.now(), &mut settlement);
         }
         self.save_intent(&context.run.id, &marker, applied.token.clone(), &settlement).await?;
         crate::batch::commit_or_ask(&mut *link.dest, &mut *staged, &spec, applied.token.as_deref()).await?;
-        let status = self.settle(context.run, &settlement).await?;
-        let mut tx = self.store.begin().await?;
-        // The destination is not where the positions say any more: the next run compares everything.
-        tx.clear_positions(&sync.name).await?;
-        for pair in &pairs {
-            tx.clear_segments(&sync.name, context.scope, &pair.stream).await?;
-        }
-        tx.commit().await?;
-        debug_assert_ne!(status, RunStatus::Running);
-        Ok(())
+        self.settle(context.run, &settlement).await.map(drop).map_err(Stop::Unsettled)
     }
 }
 

@@ -28,6 +28,11 @@ impl SqlRun {
                 self.reject_check_violations(stream).await?;
             }
         }
+        self.reject_offenders().await
+    }
+
+    /// Rows that other rows stand in the way of, until no row is set aside any more.
+    pub(crate) async fn reject_offenders(&mut self) -> Result<()> {
         let order: Vec<usize> = self.groups.iter().flat_map(|g| g.streams.clone()).collect();
         loop {
             let mut found = 0;

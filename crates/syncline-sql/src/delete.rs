@@ -15,15 +15,73 @@ impl SqlRun {
         for &stream in &staged {
             if let DeleteAction::Mark { .. } = self.streams[stream].write.deletes {
                 self.mark(stream).await?;
-            } else {
-                self.refuse_needed_rows(stream, group).await?;
             }
         }
+        self.refuse_needed(&staged, group).await?;
         let removing: Vec<usize> = staged.into_iter().filter(|&s| self.streams[s].write.deletes == DeleteAction::Remove).collect();
         match (group.cyclic, self.dialect().cycle_insert()) {
             (true, CycleInsert::OneStatement) if !removing.is_empty() => self.remove_at_once(&removing).await,
             (true, CycleInsert::ChecksOff) => self.remove_guarded(&removing).await,
             _ => self.remove_each(&removing).await,
+        }
+    }
+
+    /// Deletes what nothing points at now, children first and before anything is written, so that the unique values of those rows are
+    /// free. Rows that others still point at wait for [`SqlRun::delete_group`].
+    pub(crate) async fn delete_early(&mut self) -> Result<()> {
+        for group in self.groups.clone().iter().rev() {
+            for &stream in &group.streams {
+                let s = &self.streams[stream];
+                if s.made.deletions && !s.created && s.write.deletes == DeleteAction::Remove {
+                    let pointed_at: Vec<String> = self.pointed_at(stream);
+                    let s = &self.streams[stream];
+                    let on = self.dialect().keys_match(&refs(&s.key), "d", "s");
+                    let free = if pointed_at.is_empty() { "1 = 1".to_owned() } else { format!("NOT ({})", pointed_at.join(" OR ")) };
+                    let sql = self.dialect().delete_from(&s.table, &s.deletions, &on, &free);
+                    let deleted = self.step("apply.delete_first", &sql).await?;
+                    self.streams[stream].outcome.deleted += deleted;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Conditions under which a row `d` of the stream is pointed at by a foreign key that refuses its removal.
+    fn pointed_at(&self, stream: usize) -> Vec<String> {
+        let s = &self.streams[stream];
+        let d = self.dialect();
+        let known = |c: &&String| s.write.table.column(c).is_some();
+        let refusing = s
+            .write
+            .referenced_by
+            .iter()
+            .filter(|r| r.key.on_delete == syncline_model::schema::OnDelete::Refuse && r.key.parent_columns.iter().all(|c| known(&c)));
+        refusing
+            .map(|r| {
+                let pair = |(c, p): (&String, &String)| format!("c.{} = d.{}", d.quote(c), d.quote(p));
+                let points: Vec<String> = r.key.columns.iter().zip(&r.key.parent_columns).map(pair).collect();
+                let table = d.table(&r.table);
+                // MySQL deletes from no table that the condition reads, unless what it reads is a copy.
+                let names: Vec<String> = r.key.columns.iter().map(|c| d.quote(c)).collect();
+                let from =
+                    if r.table == s.write.table.name { format!("(SELECT DISTINCT {} FROM {table})", names.join(", ")) } else { table };
+                format!("EXISTS (SELECT 1 FROM {from} c WHERE {})", points.join(" AND "))
+            })
+            .collect()
+    }
+
+    /// Takes rows that are still needed off the lists, until none is found: a row that stays may need another one.
+    async fn refuse_needed(&mut self, staged: &[usize], group: &Group) -> Result<()> {
+        loop {
+            let mut refused = 0;
+            for &stream in staged {
+                if self.streams[stream].write.deletes == DeleteAction::Remove {
+                    refused += self.refuse_needed_rows(stream, group).await?;
+                }
+            }
+            if refused == 0 {
+                return Ok(());
+            }
         }
     }
 
@@ -42,7 +100,8 @@ impl SqlRun {
     }
 
     /// Keys whose row is still referenced by a row outside this run's deletions are taken off the list.
-    async fn refuse_needed_rows(&mut self, stream: usize, group: &Group) -> Result<()> {
+    async fn refuse_needed_rows(&mut self, stream: usize, group: &Group) -> Result<u64> {
+        let mut refused = 0;
         for referrer in self.streams[stream].write.referenced_by.clone() {
             if referrer.key.on_delete != syncline_model::schema::OnDelete::Refuse {
                 continue;
@@ -67,19 +126,19 @@ impl SqlRun {
                 leaving.unwrap_or_default()
             );
             let detail = format!("rows of `{}` still point at it (`{}`)", referrer.table, referrer.key.name);
-            self.refuse_deletions(stream, &needed, &detail).await?;
+            refused += self.refuse_deletions(stream, &needed, &detail).await?;
         }
-        Ok(())
+        Ok(refused)
     }
 
-    async fn refuse_deletions(&mut self, stream: usize, condition: &str, detail: &str) -> Result<()> {
+    async fn refuse_deletions(&mut self, stream: usize, condition: &str, detail: &str) -> Result<u64> {
         let s = &self.streams[stream];
         let key = s.key.clone();
         let list: Vec<String> = key.iter().map(|c| format!("s.{}", self.dialect().quote(&c.name))).collect();
         let from = format!("{} s WHERE {condition}", s.deletions);
         let found = self.rows(&format!("SELECT {} FROM {from} LIMIT {}", list.join(", "), s.write.rejects_max + 1), &key).await?;
         if found.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let n = self.dialect().quote(crate::stream::ROW_NUMBER);
         let numbers = self.rows(&format!("SELECT s.{n} AS n FROM {from}"), &[crate::stream::number_column("n")]).await?;
@@ -93,7 +152,7 @@ impl SqlRun {
             let sql = format!("DELETE FROM {} WHERE {n} IN ({})", self.streams[stream].deletions, list.join(", "));
             self.session.execute(&sql).await?;
         }
-        Ok(())
+        Ok(numbers.len() as u64)
     }
 
     fn remove_sql(&self, stream: usize) -> String {

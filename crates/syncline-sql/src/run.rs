@@ -29,6 +29,8 @@ pub struct SqlRun {
     pub(crate) strict: bool,
     /// The bookkeeping tables are there.
     pub(crate) bookkeeping: bool,
+    /// Deletions that free unique values were made before the writes; the remaining ones free nothing.
+    pub(crate) deleted_early: bool,
     /// Parents first.
     pub(crate) groups: Vec<Group>,
     phase: Phase,
@@ -49,6 +51,7 @@ impl SqlRun {
             undo_rows_max: spec.undo_rows_max,
             strict: spec.strict,
             bookkeeping: false,
+            deleted_early: false,
             groups,
             phase: Phase::Staging,
             loading: None,

@@ -31,6 +31,8 @@ pub struct Stream {
     pub made: Made,
     /// The destination table was made by this run already.
     pub created: bool,
+    /// Rows hold a placeholder instead of a unique value until they are updated.
+    pub let_go: bool,
     /// What happened.
     pub outcome: StreamOutcome,
 }
@@ -68,6 +70,7 @@ impl Stream {
             write,
             made: Made::default(),
             created: false,
+            let_go: false,
             outcome: StreamOutcome::default(),
         })
     }

@@ -90,24 +90,67 @@ impl SqlRun {
     }
 
     fn frees_by_delete(&self, s: &Stream) -> bool {
-        s.made.deletions && s.write.deletes == DeleteAction::Remove
+        s.made.deletions && s.write.deletes == DeleteAction::Remove && !self.deleted_early
     }
 
     /// Frees the unique values that staged rows want and other rows of this run still hold.
     pub(crate) async fn free_unique_values(&mut self) -> Result<()> {
-        for group in self.groups.clone().iter().rev() {
-            for &stream in &group.streams {
-                if self.streams[stream].is_staged() {
-                    for unique in self.checked_uniques(stream) {
-                        self.free_unique(stream, &unique).await?;
-                    }
-                }
+        if self.wants_deleted_values().await? {
+            self.delete_early().await?;
+            // Rows that could not leave yet keep their values, and rows that want those have to wait.
+            self.deleted_early = true;
+            self.reject_offenders().await?;
+        }
+        let staged: Vec<usize> = (0..self.streams.len()).filter(|&s| self.streams[s].is_staged()).collect();
+        // All rows that cannot take part are set aside before the first one lets go of a value.
+        for &stream in &staged {
+            for unique in self.checked_uniques(stream) {
+                self.reject_stuck(stream, &unique).await?;
+            }
+        }
+        for &stream in &staged {
+            for unique in self.checked_uniques(stream) {
+                self.free_unique(stream, &unique).await?;
             }
         }
         Ok(())
     }
 
+    /// Whether a staged row wants a value of a row that this run removes.
+    async fn wants_deleted_values(&mut self) -> Result<bool> {
+        for stream in 0..self.streams.len() {
+            let s = &self.streams[stream];
+            if !s.is_staged() || !self.frees_by_delete(s) {
+                continue;
+            }
+            for unique in self.checked_uniques(stream) {
+                let wanted = self.wanted_value(stream, &unique);
+                let s = &self.streams[stream];
+                let on = self.dialect().keys_match(&refs(&s.key), "x", "d");
+                let sql = format!("SELECT count(*) AS n FROM {} d JOIN {} x ON {on} WHERE {wanted}", s.table, s.deletions);
+                if self.count(&sql).await? > 0 {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Rows whose value no placeholder can stand in for.
+    async fn reject_stuck(&mut self, stream: usize, unique: &UniqueKey) -> Result<()> {
+        if self.let_go(stream, unique).is_some() {
+            return Ok(());
+        }
+        let s = &self.streams[stream];
+        let on = self.dialect().keys_match(&refs(&s.key), "d", "s");
+        let stuck = format!("EXISTS (SELECT 1 FROM {} d WHERE {} AND NOT ({on}))", s.table, self.same_value(unique, "d", "s"));
+        let why = "the value moves between rows and no placeholder fits the column";
+        self.reject_unique(stream, unique, &stuck, "unique_cycle", why).await.map(drop)
+    }
+
+    /// First phase of a swap: rows that are about to change their value let go of it.
     async fn free_unique(&mut self, stream: usize, unique: &UniqueKey) -> Result<()> {
+        let Some((column, value)) = self.let_go(stream, unique) else { return Ok(()) };
         let wanted = self.wanted_value(stream, unique);
         let s = &self.streams[stream];
         let held = format!("SELECT count(*) AS n FROM {} d WHERE {wanted}", s.table);
@@ -115,14 +158,15 @@ impl SqlRun {
             return Ok(());
         }
         self.pass("apply.free_unique").await?;
-        if self.frees_by_delete(&self.streams[stream]) {
-            let s = &self.streams[stream];
-            let on = self.dialect().keys_match(&refs(&s.key), "d", "s");
-            let sql = self.dialect().delete_from(&s.table, &s.deletions, &on, &wanted);
-            let deleted = self.step("apply.delete_first", &sql).await?;
-            self.streams[stream].outcome.deleted += deleted;
-        }
-        self.place_holders(stream, unique, &wanted).await
+        let s = &self.streams[stream];
+        let d = self.dialect();
+        let (key, compare) = (refs(&s.key), refs(&s.compare));
+        let on = d.keys_match(&key, "d", "s");
+        let filter = format!("{} AND {wanted}", d.differs(&compare, "d", "s"));
+        let sql = d.update_from(&s.table, &s.rows, &[(d.quote(&column), value)], &on, &filter);
+        self.session.execute(&sql).await?;
+        self.streams[stream].let_go = true;
+        Ok(())
     }
 
     /// TRUE for destination rows `d` whose present value a staged row with another key is to get.
@@ -131,22 +175,6 @@ impl SqlRun {
         let key = refs(&s.key);
         let other = format!("{} AND NOT ({})", self.same_value(unique, "w", "d"), self.dialect().keys_match(&key, "w", "d"));
         format!("EXISTS (SELECT 1 FROM {} w WHERE {other})", s.rows)
-    }
-
-    /// First phase of a swap: rows that are about to change their value let go of it.
-    async fn place_holders(&mut self, stream: usize, unique: &UniqueKey, wanted: &str) -> Result<()> {
-        let s = &self.streams[stream];
-        let d = self.dialect();
-        let (key, compare) = (refs(&s.key), refs(&s.compare));
-        let on = d.keys_match(&key, "d", "s");
-        let Some((column, value)) = self.let_go(stream, unique) else {
-            let stuck = format!("EXISTS (SELECT 1 FROM {} d WHERE {} AND NOT ({on}))", s.table, self.same_value(unique, "d", "s"));
-            let why = "the value moves between rows and no placeholder fits the column";
-            return self.reject_unique(stream, unique, &stuck, "unique_cycle", why).await.map(drop);
-        };
-        let filter = format!("{} AND {wanted}", d.differs(&compare, "d", "s"));
-        let sql = d.update_from(&s.table, &s.rows, &[(d.quote(&column), value)], &on, &filter);
-        self.session.execute(&sql).await.map(drop)
     }
 
     /// The column of a unique key that can hold a placeholder, and the placeholder: NULL where allowed.
