@@ -40,6 +40,8 @@ struct Suspect {
     hash: u128,
     kind: u8,
     key: Key,
+    /// Its key finds it wherever the first look saw it. Without that, not to find it again proves nothing.
+    found_by_key: bool,
 }
 
 /// A row read again.
@@ -96,8 +98,9 @@ impl Again<'_> {
 
     fn suspect(&self, hash: u128, flags: u8, name: &[u8]) -> Suspect {
         let kind = flags & (MISSING | EXTRA | DIFFERENT);
-        let key = if kind == EXTRA { self.dest.named(name) } else { self.source.named(name) };
-        Suspect { hash, kind, key }
+        let side = if kind == EXTRA { self.dest } else { self.source };
+        let key = side.named(name);
+        Suspect { hash, kind, found_by_key: side.finds(&key), key }
     }
 
     async fn look_at(&self, part: &[Suspect], snapshots: Snapshots<'_>, check: &mut StreamCheck, found: &mut Found) -> Result<()> {
@@ -108,6 +111,7 @@ impl Again<'_> {
         let kept = self.kept_by_right(keys, snapshots.0).await?;
         for s in part {
             match (here.get(&s.hash), there.get(&s.hash)) {
+                (here, there) if !s.found_by_key && (here.is_none() || there.is_none()) => self.count(s, s.kind, Vec::new(), check, found),
                 (None, None) => {}
                 (Some(_), None) => self.count(s, MISSING, Vec::new(), check, found),
                 (None, Some(_)) => self.count(s, EXTRA, Vec::new(), check, found),

@@ -23,6 +23,7 @@ pub struct Side<'a> {
     /// Key columns there.
     pub key: &'a [String],
     key_types: Vec<LogicalType>,
+    system: Engine,
     columns: Vec<String>,
     /// Staged column → position among the cells at hand; none where the table does not have it yet.
     at: Vec<Option<usize>>,
@@ -67,6 +68,7 @@ pub fn sides<'a>(pair: &'a Pair, engines: (Engine, Engine), memory: u64) -> (Sid
         filter: &pair.filter_source,
         key: &pair.key_source,
         key_types: types(&pair.source, &pair.key_source),
+        system: engines.0,
         columns: if computes { pair.reads.clone() } else { pair.copied_from.iter().flatten().cloned().collect() },
         at: all().map(Some).collect(),
         form: if computes { ReadForm::Values } else { form },
@@ -80,6 +82,7 @@ pub fn sides<'a>(pair: &'a Pair, engines: (Engine, Engine), memory: u64) -> (Sid
         filter: &pair.filter_dest,
         key: &pair.key_dest,
         key_types: types(&pair.dest, &pair.key_dest),
+        system: engines.1,
         columns: there.iter().map(|&i| pair.columns[i].name.clone()).collect(),
         at: all().map(|i| there.iter().position(|&t| t == i)).collect(),
         form,
@@ -196,7 +199,24 @@ impl Side<'_> {
         Key(cells)
     }
 
-    /// Columns and canonical forms of the key, for the state.
+    /// Whether a row with this key is surely found by it here: what is not found is then not there. A NULL is never found, and
+    /// a value of SQLite that may be spelt in more than one way is found in one of them only.
+    #[must_use]
+    pub fn finds(&self, key: &Key) -> bool {
+        use LogicalType as T;
+        let spelt = self.system == Engine::Sqlite;
+        key.0.iter().zip(&self.key_types).all(|cell| match cell {
+            (Value::I64(_) | Value::U64(_), T::Int { .. } | T::Year) | (Value::Bytes(_), T::Bytes { .. }) => true,
+            (Value::Text(_), T::Text { .. } | T::Enum { .. } | T::Set { .. }) => true,
+            (Value::Bool(_), T::Bool) | (Value::Decimal(_), T::Decimal { .. }) | (Value::Uuid(_), T::Uuid) | (Value::Date(_), T::Date) => {
+                !spelt
+            }
+            (Value::Timestamp(_), T::Timestamp { .. }) | (Value::TimestampTz(_), T::TimestampTz { .. }) => !spelt,
+            _ => false,
+        })
+    }
+
+    /// Canonical forms of the key, for the state.
     #[must_use]
     pub fn key_canons(&self) -> Vec<Canon> {
         self.pair.key_canons()

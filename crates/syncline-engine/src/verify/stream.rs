@@ -72,7 +72,7 @@ impl Engine {
         dest.close().await?;
         let tolerated = pair.delete.is_none() || pair.owns == Owns::Mapped;
         check.passed = check.missing == 0 && check.different == 0 && check.orphans == 0 && (check.extra == 0 || tolerated);
-        let books = Books { in_scope: check.source_rows, fetched: check.source_rows, unchanged: check.source_rows, ..Books::default() };
+        let books = Books { unchanged: check.compared.saturating_sub(check.different), extra: check.extra, ..Books::default() };
         self.progress.stream_finished(&pair.stream, &books);
         Ok(check)
     }

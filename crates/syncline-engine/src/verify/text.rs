@@ -60,7 +60,10 @@ impl Reading {
             Canon::TimestampTz => civil::parse_timestamptz(s).map(|t| tagged(out, b'Z', &t.to_le_bytes())),
             Canon::Span => span::parse(s).map(|span| tagged(out, b's', &span.bytes())),
             Canon::JsonValue => json::canonical(s).map(|c| tagged(out, b'J', c.as_bytes())),
-            Canon::TextPadded => Some(tagged(out, b't', s.trim_end_matches(' ').as_bytes())),
+            Canon::TextPadded => {
+                tagged(out, b't', s.trim_end_matches(' ').as_bytes());
+                Some(())
+            }
             Canon::DecimalScaled | Canon::Text | Canon::JsonText | Canon::Bytes | Canon::Own => None,
         };
         if done.is_none() {

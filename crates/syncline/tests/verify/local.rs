@@ -210,6 +210,20 @@ fn computed_columns_and_filters_are_compared_as_the_destination_should_have_them
     assert_eq!(report["differences"][0]["fields"], json!([{ "field": "label", "source": "b/20", "destination": "b/21" }]));
 }
 
+// case: Q1
+#[test]
+fn a_row_that_its_key_cannot_find_again_is_still_a_difference() {
+    let world = World::with("");
+    world.sql("from.db", "CREATE TABLE t (code TEXT, at DATETIME, v TEXT); INSERT INTO t VALUES ('a', '2024-01-01', 'x')");
+    let yaml = world.read("syncline.yaml").replace("streams: { \"*\": {} }", "streams: { t: { key: [code, at] } }");
+    world.write("syncline.yaml", &yaml);
+    world.syncline(&["run"]).ends_with(0);
+    assert_eq!(verify(&world, &[], 0)["passed"], true);
+    world.sql("from.db", "INSERT INTO t VALUES (NULL, '2024-01-02', 'y'), ('b', '2024-01-03T10:00', 'z')");
+    let check = verify(&world, &[], 4)["streams"][0].clone();
+    assert_eq!((&check["missing"], &check["passed"]), (&2.into(), &false.into()));
+}
+
 /// Mends the destination as soon as the first batch is read, when both snapshots are long open.
 struct MendsMeanwhile {
     world: Arc<World>,
