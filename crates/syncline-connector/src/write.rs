@@ -38,6 +38,9 @@ pub struct TableDdl {
     pub foreign_keys: Vec<String>,
     /// Sets identity and sequences past the loaded keys.
     pub sequences: Vec<String>,
+    /// Drops the table again, where DDL does not roll back with the transaction (R19).
+    #[serde(default)]
+    pub drop: Vec<String>,
     /// Constraints and defaults that could not be carried over, one sentence each: shown by `plan`.
     pub left_out: Vec<String>,
 }

@@ -34,6 +34,7 @@ pub mod spec;
 mod stream_run;
 pub mod transform;
 mod undo;
+mod unfinished;
 mod verify;
 
 pub use engine::{Clock, Engine, EngineError, IdSource, Interrupt, Registry, Result, RunOptions, RunReport};

@@ -13,8 +13,8 @@ const INDEX_PREFIX_CHARS: u32 = 191;
 
 /// The statements that make `table`. The primary key is part of CREATE: InnoDB stores the rows in it.
 pub(crate) fn create(table: &NewTable) -> TableDdl {
-    let mut ddl = TableDdl::default();
     let sql_name = quote::table(&table.name);
+    let mut ddl = TableDdl { drop: vec![format!("DROP TABLE {sql_name}")], ..TableDdl::default() };
     let identity = table.columns.iter().find(|c| c.identity != Identity::No).map(|c| c.name.clone());
     let counted = identity.filter(|i| table.primary_key.first() == Some(i));
     let mut lines = Vec::new();

@@ -26,7 +26,7 @@ pub(crate) fn table_ddl(table: &NewTable) -> TableDdl {
     }
     let (uniques, keys) = index_statements(table, &mut left_out);
     create.extend(uniques);
-    TableDdl { create, keys, foreign_keys: Vec::new(), sequences: Vec::new(), left_out }
+    TableDdl { create, keys, left_out, ..TableDdl::default() }
 }
 
 /// The statement that adds a column to a table with rows. SQLite takes no NOT NULL without a default there, and no default
