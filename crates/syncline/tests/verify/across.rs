@@ -133,3 +133,31 @@ async fn values_too_large_to_be_read_are_compared_where_they_are() {
     let fields = report["differences"][0]["fields"].as_array().unwrap();
     assert_eq!((fields.len(), &fields[0]["field"]), (1, &"body".into()));
 }
+
+// case: Q1
+// req: FR-004
+#[tokio::test(flavor = "multi_thread")]
+async fn all_of_sakila_is_the_same_in_postgresql_until_a_parent_goes() {
+    let (maria, pg) = (Mariadb::shared().database().await, Postgres::shared().database().await);
+    syncline_testkit::load_sakila(&maria).await;
+    let world = world(("mysql", &maria.url()), ("postgres", &pg.url()));
+    world.syncline(&["run"]).ends_with(0);
+    let report = verify(&world, 0);
+    let streams = report["streams"].as_array().unwrap();
+    let rental = streams.iter().find(|s| s["stream"] == "rental").unwrap();
+    assert_eq!((&rental["compared"], &rental["source_rows"], &rental["passed"]), (&16_044.into(), &16_044.into(), &true.into()));
+    pg.execute(
+        "DO $$ DECLARE r record; BEGIN
+           FOR r IN SELECT conrelid::regclass AS child, conname FROM pg_constraint WHERE confrelid = 'language'::regclass LOOP
+             EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', r.child, r.conname);
+           END LOOP;
+         END $$;
+         DELETE FROM language WHERE language_id = 1",
+    )
+    .await;
+    let report = verify(&world, 4);
+    let count = |stream: &str, what: &str| {
+        report["streams"].as_array().unwrap().iter().find(|s| s["stream"] == stream).unwrap()[what].as_u64().unwrap()
+    };
+    assert_eq!((count("language", "missing"), count("film", "orphans"), count("film", "different")), (1, 1_000, 0));
+}
