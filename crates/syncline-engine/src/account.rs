@@ -57,7 +57,7 @@ impl Engine {
             if let Some((reason, n)) = result.held.as_ref().map(|(k, r)| (r, k.len())) {
                 settlement
                     .remarks
-                    .push(format!("stream `{}`: {n} deletions held back: {reason}; run with --approve-deletes to make them", pair.stream));
+                    .push(format!("stream `{}`: {n} deletions held back: {reason}", pair.stream));
             }
             if books.in_scope == 0 && result.mode != "incremental" && result.mode != "key" {
                 settlement.remarks.push(format!("stream `{}`: the source is complete but empty", pair.stream));
