@@ -33,8 +33,9 @@ pub(crate) fn field(table: &Table, column: &DigestColumn, flavour: &Flavour) -> 
 /// The row text: all fields after each other.
 pub(crate) fn row(table: &Table, columns: &[DigestColumn], flavour: &Flavour) -> Result<String> {
     let fields = columns.iter().map(|c| field(table, c, flavour)).collect::<Result<Vec<_>>>()?;
-    // The empty bytes make the whole a concatenation of bytes: nothing is transcoded, and collations need not agree.
-    Ok(format!("CONCAT(_binary'', {})", fields.join(", ")))
+    // The empty bytes make the whole a concatenation of bytes: nothing is transcoded, and collations need not agree. They are cast, for
+    // a literal gives way to columns: two collations of one character set would then be refused.
+    Ok(format!("CONCAT(CAST('' AS BINARY), {})", fields.join(", ")))
 }
 
 /// Canonical text of a column; `None` where the form has no SQL.
