@@ -20,7 +20,7 @@ usage: cargo xtask COMMAND
   tidy [--bless [--allow-new]]
                             the house rules only; --bless rewrites xtask/ratchet.txt, which may only shrink
   demo                      builds the release binary and plays the demo
-  bench [NAME]              the benchmarks of docs/benchmarks.md";
+  bench [NAME…] [--runs N]  the benchmarks of docs/benchmarks.md: copy mysql diff upsert noop, and grow only when named";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

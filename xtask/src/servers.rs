@@ -22,8 +22,20 @@ impl Servers {
         if VARIABLES.iter().all(|name| std::env::var_os(name).is_some()) {
             return Ok(Servers { child: None, variables: Vec::new() });
         }
+        let mut servers = Servers::launch(&[])?;
+        servers.variables.retain(|(name, _)| std::env::var_os(name).is_none());
+        Ok(servers)
+    }
+
+    /// Starts servers that flush what they commit, whatever the environment names: for measuring. Their URLs follow the order of
+    /// [`VARIABLES`].
+    pub(crate) fn durable() -> Result<Servers> {
+        Servers::launch(&["--durable"])
+    }
+
+    fn launch(options: &[&str]) -> Result<Servers> {
         let binary = target_dir()?.join("debug/test-servers");
-        let mut command = program(&binary.to_string_lossy(), &[]);
+        let mut command = program(&binary.to_string_lossy(), options);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("start the test servers")?;
         let answers = BufReader::new(child.stdout.take().context("the test servers' answer")?);
         let mut variables = Vec::new();
@@ -35,7 +47,6 @@ impl Servers {
         if variables.len() < VARIABLES.len() {
             bail!("the test servers did not start; their message is above");
         }
-        variables.retain(|(name, _)| std::env::var_os(name).is_none());
         Ok(Servers { child: Some(child), variables })
     }
 
