@@ -300,7 +300,10 @@ impl Engine {
     pub(crate) async fn save_bases(&self, context: &RunContext<'_>, pair: &Pair, result: &mut StreamResult) -> Result<()> {
         let Some(spool) = result.bases.take() else { return Ok(()) };
         let mut file = spool.file.into_inner().map_err(|e| spool_error(e.into_error()))?;
-        let (sync, scope, stream) = (&context.sync.name, context.scope, &pair.stream);
+        // Until the commit they are nobody's base: a base that ran ahead of a destination that was rolled back would make the source's
+        // change look like one that was made long ago, and it would never be carried over.
+        let scope = crate::settle::waiting(&context.run.id);
+        let (sync, scope, stream) = (&context.sync.name, scope.as_str(), &pair.stream);
         file.seek(SeekFrom::Start(0)).map_err(spool_error)?;
         let mut reader = BufReader::new(file);
         let mut left = spool.rows;

@@ -47,7 +47,7 @@ impl Engine {
             self.record_start(&run, options).await?;
             let context = RunContext { sync, options, scope, run: &run };
             let done = self.execute(&context).await;
-            self.end(&run.id, done).await
+            self.end(&run, done).await
         };
         self.locked(&sync.name, scope, &run.id, options.wait, work).await?;
         let mut tx = self.store.begin().await?;
@@ -56,15 +56,15 @@ impl Engine {
     }
 
     /// Records why a run stopped, unless what became of its transaction is still to be found out or written down.
-    pub(crate) async fn end(&self, run: &str, done: Result<(), Stop>) -> Result<()> {
+    pub(crate) async fn end(&self, run: &RunRow, done: Result<(), Stop>) -> Result<()> {
         match done {
             Ok(()) => Ok(()),
             Err(Stop::Failed(e)) => {
-                tracing::error!(run, code = e.code(), "run failed: {e}");
+                tracing::error!(run = %run.id, code = e.code(), "run failed: {e}");
                 self.finish_failed(run, &e).await
             }
             Err(Stop::Unsettled(e)) => {
-                tracing::error!(run, code = e.code(), "run left to the next one to settle: {e}");
+                tracing::error!(run = %run.id, code = e.code(), "run left to the next one to settle: {e}");
                 Err(e)
             }
         }
@@ -228,7 +228,7 @@ impl Engine {
         Ok(source)
     }
 
-    async fn read_maps(&self, context: &RunContext<'_>, link: &mut Link, pairs: &[Pair]) -> Result<IdMaps> {
+    pub(crate) async fn read_maps(&self, context: &RunContext<'_>, link: &mut Link, pairs: &[Pair]) -> Result<IdMaps> {
         if !pairs.iter().any(Pair::maps_ids) {
             return Ok(IdMaps::default());
         }

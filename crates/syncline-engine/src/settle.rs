@@ -71,6 +71,11 @@ impl Settlement {
     }
 }
 
+/// The scope under which bases of an open run wait for its commit. No scope of a user starts with this character.
+pub(crate) fn waiting(run: &str) -> String {
+    format!("\u{1}{run}")
+}
+
 impl Engine {
     /// Records what is about to be committed. Books that do not balance are found here, while nothing is committed yet.
     pub(crate) async fn save_intent(&self, run: &str, marker: &Marker, token: Option<String>, settlement: &Settlement) -> Result<()> {
@@ -123,6 +128,7 @@ impl Engine {
         for position in &s.positions {
             tx.save_position(position).await?;
         }
+        tx.move_bases(&run.sync, &waiting(&run.id), Some(&run.scope)).await?;
         syncline_connector::fail::passable("finish.checkpoint")?;
         if let Some((at, open)) = &s.observation {
             tx.add_observation(&run.sync, &ObservationRow { at: *at, open: open.clone() }).await?;
@@ -146,12 +152,12 @@ impl Engine {
     }
 
     /// Ends a run that wrote nothing, or whose transaction is gone.
-    pub(crate) async fn finish_failed(&self, run: &str, error: &EngineError) -> Result<()> {
+    pub(crate) async fn finish_failed(&self, run: &RunRow, error: &EngineError) -> Result<()> {
         let status = if matches!(error, EngineError::Interrupted) { RunStatus::Cancelled } else { RunStatus::Failed };
         self.finish_with(run, status, run_error(error)).await
     }
 
-    async fn finish_with(&self, run: &str, status: RunStatus, error: RunError) -> Result<()> {
+    async fn finish_with(&self, run: &RunRow, status: RunStatus, error: RunError) -> Result<()> {
         let finish = RunFinish {
             status,
             completed_at: self.clock.now(),
@@ -162,7 +168,8 @@ impl Engine {
             notes: Vec::new(),
         };
         let mut tx = self.store.begin().await?;
-        tx.finish_run(run, &finish).await?;
+        tx.move_bases(&run.sync, &waiting(&run.id), None).await?;
+        tx.finish_run(&run.id, &finish).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -188,7 +195,7 @@ impl Engine {
                 Atomic::Run => "the process died before anything was committed",
                 Atomic::Stream | Atomic::Batch => "the process died; what it had committed stays, and this run goes on from there",
             };
-            return self.finish_with(&run.id, RunStatus::Failed, died(text)).await;
+            return self.finish_with(run, RunStatus::Failed, died(text)).await;
         };
         let parse = |what: &str| syncline_store::StoreError::Corrupt { message: format!("the {what} of run {} does not parse", run.id) };
         let marker: Marker = serde_json::from_str(&intent.marker).map_err(|_| parse("marker"))?;
@@ -198,11 +205,11 @@ impl Engine {
         match dest.fate(&marker, intent.token.as_deref()).await? {
             CommitFate::Committed => self.settle(run, &settlement).await.map(drop),
             CommitFate::RolledBack => {
-                self.finish_with(&run.id, RunStatus::Failed, died("the process died before its commit was durable")).await
+                self.finish_with(run, RunStatus::Failed, died("the process died before its commit was durable")).await
             }
             CommitFate::Unknown => {
                 let text = "the process died at its commit and nobody can tell whether it went through; writes are by key, so this run repeats them";
-                self.finish_with(&run.id, RunStatus::Failed, died(text)).await
+                self.finish_with(run, RunStatus::Failed, died(text)).await
             }
         }
     }

@@ -38,7 +38,7 @@ impl Engine {
             self.record_start(&row, &options).await?;
             let context = RunContext { sync, options: &options, scope: &target.scope, run: &row };
             let done = self.execute_undo(&context, &target).await;
-            self.end(&row.id, done).await
+            self.end(&row, done).await
         };
         self.locked(&sync.name, &target.scope, &row.id, false, work).await?;
         let mut tx = self.store.begin().await?;

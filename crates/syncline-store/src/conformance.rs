@@ -40,6 +40,7 @@ macro_rules! store_conformance {
             records: a_closed_entry_stays_and_the_key_can_be_parked_anew,
             records: parked_rows_are_listed_by_filter_and_counted_per_stream,
             records: bases_come_back_in_the_order_of_the_keys,
+            records: waiting_bases_are_moved_or_forgotten,
             records: remembered_digests_are_empty_once_the_shape_changed,
             records: a_mapping_is_never_overwritten_in_either_direction,
             records: mappings_are_found_both_ways_listed_and_counted,

@@ -100,6 +100,9 @@ pub trait BaseTable {
     async fn save_bases(&mut self, sync: &str, scope: &str, stream: &str, rows: &[(Vec<u8>, Vec<u64>)]) -> Result<()>;
     /// Forgets the base of these keys (deleted records).
     async fn drop_bases(&mut self, sync: &str, scope: &str, stream: &str, keys: &[Vec<u8>]) -> Result<()>;
+    /// Moves all bases of `from` to the scope `to`, over what is there; forgets them where `to` is `None`. Bases are spooled under a name
+    /// of their own while a run is open, and count only once it is committed.
+    async fn move_bases(&mut self, sync: &str, from: &str, to: Option<&str>) -> Result<()>;
     /// Rows of base held for a sync, for `check`.
     async fn count_bases(&mut self, sync: &str) -> Result<u64>;
 }

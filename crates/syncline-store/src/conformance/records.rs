@@ -160,3 +160,19 @@ pub async fn mappings_are_found_both_ways_listed_and_counted(store: &dyn StateSt
     assert_eq!(done(tx.list_ids("shop", "film", &Page { offset: 1, limit: 5 }).await), rows[1..]);
     assert_eq!(done(tx.count_ids("shop").await), [("actor".to_owned(), 1), ("film".to_owned(), 3)]);
 }
+/// Bases that wait for a commit count once they are moved, and are gone when they are not wanted.
+pub async fn waiting_bases_are_moved_or_forgotten(store: &dyn StateStore) {
+    let (a, b) = (vec![1], vec![2]);
+    let mut tx = done(store.begin().await);
+    done(tx.save_bases("shop", "", "film", &[(a.clone(), vec![1]), (b.clone(), vec![2])]).await);
+    done(tx.save_bases("shop", "open/r1", "film", &[(b.clone(), vec![22])]).await);
+    done(tx.save_bases("shop", "open/r1", "actor", &[(a.clone(), vec![11])]).await);
+    done(tx.save_bases("shop", "open/r2", "film", &[(a.clone(), vec![99])]).await);
+    let keys = [a, b];
+    assert_eq!(done(tx.load_bases("shop", "", "film", &keys).await), [Some(vec![1]), Some(vec![2])]);
+    done(tx.move_bases("shop", "open/r1", Some("")).await);
+    done(tx.move_bases("shop", "open/r2", None).await);
+    assert_eq!(done(tx.load_bases("shop", "", "film", &keys).await), [Some(vec![1]), Some(vec![22])]);
+    assert_eq!(done(tx.load_bases("shop", "", "actor", &keys).await), [Some(vec![11]), None]);
+    assert_eq!(done(tx.count_bases("shop").await), 3);
+}

@@ -47,6 +47,11 @@ impl BaseTable for SqliteTx {
         .await
     }
 
+    async fn move_bases(&mut self, sync: &str, from: &str, to: Option<&str>) -> Result<()> {
+        let (sync, from, to) = (sync.to_owned(), from.to_owned(), to.map(str::to_owned));
+        self.step("move bases", move |c| move_bases(c, &sync, &from, to.as_deref())).await
+    }
+
     async fn count_bases(&mut self, sync: &str) -> Result<u64> {
         let sync = sync.to_owned();
         self.step("count bases", move |c| {
@@ -66,6 +71,24 @@ fn names(sync: &str, scope: &str, stream: &str) -> Names {
 fn number(c: &Connection, (sync, scope, stream): &Names) -> Result<Option<i64>, Fault> {
     let sql = "select id from base_streams where sync = ?1 and scope = ?2 and stream = ?3";
     Ok(c.prepare_cached(sql)?.query_row(params![sync, scope, stream], |r| r.get(0)).optional()?)
+}
+
+fn move_bases(c: &Connection, sync: &str, from: &str, to: Option<&str>) -> Result<(), Fault> {
+    const OF_SCOPE: &str = "select id from base_streams where sync = ?1 and scope = ?2";
+    if let Some(to) = to {
+        let streams = "insert into base_streams (sync, scope, stream)
+                       select sync, ?3, stream from base_streams where sync = ?1 and scope = ?2 on conflict do nothing";
+        c.prepare_cached(streams)?.execute(params![sync, from, to])?;
+        let rows = "insert or replace into record_base (base_stream, key, hashes)
+                    select t.id, r.key, r.hashes from base_streams f
+                    join base_streams t on t.sync = f.sync and t.stream = f.stream and t.scope = ?3
+                    join record_base r on r.base_stream = f.id
+                    where f.sync = ?1 and f.scope = ?2";
+        c.prepare_cached(rows)?.execute(params![sync, from, to])?;
+    }
+    c.prepare_cached(&format!("delete from record_base where base_stream in ({OF_SCOPE})"))?.execute(params![sync, from])?;
+    c.prepare_cached("delete from base_streams where sync = ?1 and scope = ?2")?.execute(params![sync, from])?;
+    Ok(())
 }
 
 fn load(c: &Connection, number: i64, stream: &str, key: &[u8]) -> Result<Option<Vec<u64>>, Fault> {
