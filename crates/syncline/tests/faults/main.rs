@@ -1,1 +1,4 @@
-//! The starred fault cases, end to end through the real binary.
+//! What happens when things go wrong, end to end: the real binary against real servers.
+
+mod crash;
+mod rig;
