@@ -32,6 +32,8 @@ pub(crate) struct IdMaps {
     own: Vec<Option<usize>>,
     /// Mapping tables that get what is minted: (map, where its rows go, entity value).
     tables: Vec<MappingTable>,
+    /// Mappings found at the destination that the state does not have yet, for `syncline ids`.
+    imported: Vec<Minted>,
 }
 
 struct MappingTable {
@@ -72,6 +74,40 @@ impl IdMaps {
         self.maps[map].legacy_of(new).map(syncline_model::ValueRef::to_owned)
     }
 
+    /// The rows with the ids that are known already, nothing minted; rows without one come back as parked. For looking, not
+    /// for writing.
+    pub fn rewrite_known(&self, index: usize, pair: &Pair, rows: &RowBatch) -> (RowBatch, Vec<crate::moving::Parked>) {
+        let mut out = RowBatch::new(rows.width());
+        let mut refused = Vec::new();
+        let Some(Some(rewrite)) = self.rewrites.get(index) else { return (rows.clone(), refused) };
+        let map_of = |column: usize| {
+            let foreign = rewrite.foreign.iter().find(|(c, _)| *c == column).map(|(_, m)| *m);
+            foreign.or(rewrite.key.filter(|(c, _)| *c == column).map(|(_, m)| m))
+        };
+        for row in rows.rows() {
+            for column in 0..row.width() {
+                match map_of(column) {
+                    Some(map) if !row.get(column).is_null() => match self.maps[map].get(row.get(column)) {
+                        Some(id) => out.push(id),
+                        None => {
+                            out.drop_partial();
+                            refused.push(crate::moving::Parked {
+                                key: Key(pair.key_at.iter().map(|&c| row.get(c).to_owned()).collect()),
+                                column: Some(rewrite.columns[column].clone()),
+                                code: "id_unmapped".to_owned(),
+                                detail: "the record has no id mapping".to_owned(),
+                                image: Vec::new(),
+                            });
+                            break;
+                        }
+                    },
+                    _ => out.push_encoded(row.encoded(column)),
+                }
+            }
+        }
+        (out, refused)
+    }
+
     /// The extra streams of the run: one per mapping table.
     pub fn writes(&self) -> impl Iterator<Item = StreamWrite> + '_ {
         self.tables.iter().map(|t| t.write.clone())
@@ -84,7 +120,7 @@ impl IdMaps {
 
     /// Stages what was minted into the mapping tables, behind the `streams` of the run, and gives it back for the state.
     pub async fn stage_minted(&mut self, pairs: &[Pair], run: &str, streams: usize, staged: &mut dyn StagedRun) -> Result<Vec<Minted>> {
-        let mut all = Vec::new();
+        let mut all = std::mem::take(&mut self.imported);
         for (index, own) in self.own.iter().enumerate() {
             let Some(map) = *own else { continue };
             let minted = self.maps[map].take_minted();
@@ -122,12 +158,15 @@ impl MappingTable {
     }
 }
 
+/// A mapping as the state keeps it, both ids in their streams' own spelling.
 fn id_row(pair: &Pair, m: &Mapping, run: &str) -> IdRow {
     let form = legacy_form(pair);
+    let legacy = form.take(m.legacy.view()).unwrap_or_else(|| m.legacy.clone());
+    let new = new_form(pair).take(m.new.view()).unwrap_or_else(|| m.new.clone());
     IdRow {
-        legacy: form.canonical(m.legacy.view()),
-        legacy_json: json::from_value(m.legacy.view()).to_string(),
-        new_json: json::from_value(m.new.view()).to_string(),
+        legacy: form.canonical(legacy.view()),
+        legacy_json: json::from_value(legacy.view()).to_string(),
+        new_json: json::from_value(new.view()).to_string(),
         run: run.to_owned(),
     }
 }
@@ -157,7 +196,7 @@ impl Engine {
                 ids.own.push(None);
                 continue;
             };
-            let map = self.load_map(context, pair, spec, catalog, dest).await?;
+            let map = self.load_map(context, pair, spec, catalog, dest, &mut ids.imported).await?;
             by_stream.insert(&pair.stream, ids.maps.len());
             ids.own.push(Some(ids.maps.len()));
             if let (IdSource::Table { table, legacy, new, entity }, true) = (&spec.source, spec.mint) {
@@ -184,6 +223,7 @@ impl Engine {
         spec: &Ids,
         catalog: &Catalog,
         dest: &mut dyn Snapshot,
+        imported: &mut Vec<Minted>,
     ) -> Result<IdMap> {
         let (legacy, new) = (legacy_form(pair), new_form(pair));
         let budget = usize::try_from(context.sync.memory / MAP_SHARE).unwrap_or(usize::MAX);
@@ -202,13 +242,16 @@ impl Engine {
                 batch_bytes: batch_bytes(context.sync.memory),
                 large_over: u64::MAX,
             };
+            let mut found = Vec::new();
             let mut stream = dest.read(request).await?;
             while let Some(batch) = stream.next().await? {
                 let Batch::Rows(rows) = batch else { continue };
-                for (l, n) in rows.rows().filter_map(|r| shape.read(r)) {
-                    builder.add(l.view(), n.view()).map_err(fault)?;
+                for (legacy, new) in rows.rows().filter_map(|r| shape.read(r)) {
+                    builder.add(legacy.view(), new.view()).map_err(fault)?;
+                    found.push(Mapping { legacy, new });
                 }
             }
+            imported.extend(self.unknown_to_state(context, pair, found).await?);
         }
         if matches!(spec.source, IdSource::State | IdSource::JsonPath { .. }) {
             self.add_state_ids(context, pair, &mut builder).await?;
@@ -223,6 +266,17 @@ impl Engine {
             });
         }
         builder.finish(mint).map_err(fault)
+    }
+
+    /// Mappings of the destination that the state lacks.
+    async fn unknown_to_state(&self, context: &RunContext<'_>, pair: &Pair, found: Vec<Mapping>) -> Result<Option<Minted>> {
+        let rows: Vec<IdRow> = found.iter().map(|m| id_row(pair, m, &context.run.id)).collect();
+        let legacy: Vec<Vec<u8>> = rows.iter().map(|r| r.legacy.clone()).collect();
+        let mut tx = self.store.begin().await?;
+        let known = tx.load_ids(&context.sync.name, &pair.stream, &legacy).await?;
+        tx.commit().await?;
+        let rows: Vec<IdRow> = rows.into_iter().zip(known).filter(|(_, k)| k.is_none()).map(|(r, _)| r).collect();
+        Ok((!rows.is_empty()).then(|| Minted { stream: pair.stream.clone(), rows }))
     }
 
     async fn add_state_ids(&self, context: &RunContext<'_>, pair: &Pair, builder: &mut IdMapBuilder) -> Result<()> {

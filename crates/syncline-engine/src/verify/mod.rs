@@ -15,6 +15,7 @@ mod text;
 use syncline_store::rows::{Page, ParkedFilter, VerifyRow};
 
 use crate::engine::{Engine, EngineError, Result, RunOptions};
+use crate::pipeline::RunContext;
 use crate::report::{Difference, VerifyReport};
 use crate::spec::SyncSpec;
 
@@ -58,9 +59,12 @@ impl Engine {
         let remembered = self.remembered(&sync.name).await?;
         let pairs = link.pairs(sync, (!scope.is_empty()).then_some(scope), &options.streams, &remembered)?;
         crate::pipeline::refuse_drift(&pairs)?;
-        for pair in &pairs {
+        let run = self.new_run(sync, scope, options);
+        let context = RunContext { sync, options, scope, run: &run };
+        let ids = self.read_maps(&context, &mut link, &pairs).await?;
+        for (index, pair) in pairs.iter().enumerate() {
             let mut found = Found::new(DIFFERENCES_MAX - report.differences.len());
-            let check = self.verify_stream(sync, scope, pair, &pairs, &mut link, sample, &mut found).await?;
+            let check = self.verify_stream(sync, scope, pair, &pairs, &mut link, sample, (&ids, index), &mut found).await?;
             report.streams.push(check);
             report.truncated |= found.truncated;
             report.differences.append(&mut found.list);

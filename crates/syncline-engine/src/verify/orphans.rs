@@ -46,7 +46,7 @@ impl Engine {
         found: &mut Found,
     ) -> Result<()> {
         let system = link.to.engine();
-        let (_, side) = sides(pair, (link.from.engine(), system), memory);
+        let (_, side) = sides(pair, (link.from.engine(), system), memory, None);
         for relation in relations(pair, all) {
             let Some(parent) = link.dest_catalog.table(&relation.parent) else { continue };
             let Some((ends, form)) = ends(&pair.dest, parent, &relation, system) else { continue };

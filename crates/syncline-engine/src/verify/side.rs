@@ -5,6 +5,7 @@ use syncline_model::{Canon, Engine, Key, LogicalType, RowBatch, RowRef, Table, V
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::text::{self, Reading};
+use crate::mapped::IdMaps;
 use crate::moving::{self, Parked, batch_bytes, large_over};
 use crate::pairing::Pair;
 
@@ -31,6 +32,8 @@ pub struct Side<'a> {
     computes: bool,
     readings: Vec<Reading>,
     memory: u64,
+    /// The id maps, and the pair's number among them: at the source only, where ids are mapped.
+    ids: Option<(&'a IdMaps, usize)>,
 }
 
 /// A row in passing.
@@ -45,14 +48,23 @@ pub struct Seen {
 
 /// Source and destination of a pair.
 #[must_use]
-pub fn sides<'a>(pair: &'a Pair, engines: (Engine, Engine), memory: u64) -> (Side<'a>, Side<'a>) {
+pub fn sides<'a>(pair: &'a Pair, engines: (Engine, Engine), memory: u64, ids: Option<(&'a IdMaps, usize)>) -> (Side<'a>, Side<'a>) {
     let any = LogicalType::Any;
+    // Mapped ids are looked at as the destination has them.
+    let mapped =
+        |i: usize| pair.foreign_ids.iter().any(|(c, _)| *c == i) || (pair.policy.options.ids.is_some() && pair.key_at.contains(&i));
     let source_type = |i: usize| {
+        if mapped(i) {
+            return &pair.columns[i].logical;
+        }
         let copied = pair.copied_from[i].as_ref().and_then(|c| pair.source.column(c)).map(|c| &c.logical);
         copied.or_else(|| pair.transform.logical(i)).unwrap_or(&any)
     };
     let all = || 0..pair.columns.len();
-    let readings = all().map(|i| Reading::pair(pair.canons[i], (source_type(i), engines.0), (&pair.columns[i].logical, engines.1)));
+    let readings = all().map(|i| {
+        let system = if mapped(i) { engines.1 } else { engines.0 };
+        Reading::pair(pair.canons[i], (source_type(i), system), (&pair.columns[i].logical, engines.1))
+    });
     let (source_readings, dest_readings): (Vec<_>, Vec<_>) = readings.unzip();
     let kinds = all().any(|i| text::is_untyped(pair.canons[i], source_type(i), &pair.columns[i].logical));
     let form = if kinds { ReadForm::Values } else { ReadForm::Text };
@@ -75,6 +87,7 @@ pub fn sides<'a>(pair: &'a Pair, engines: (Engine, Engine), memory: u64) -> (Sid
         computes,
         readings: source_readings,
         memory,
+        ids: ids.filter(|_| pair.maps_ids()),
     };
     let dest = Side {
         pair,
@@ -89,6 +102,7 @@ pub fn sides<'a>(pair: &'a Pair, engines: (Engine, Engine), memory: u64) -> (Sid
         computes: false,
         readings: dest_readings,
         memory,
+        ids: None,
     };
     (source, dest)
 }
@@ -117,7 +131,25 @@ impl Side<'_> {
         }
         let mut refused = Vec::new();
         moving::transform(self.pair, read, scratch, &mut refused);
+        if let Some((ids, index)) = self.ids {
+            let (rewritten, unmapped) = ids.rewrite_known(index, self.pair, scratch);
+            *scratch = rewritten;
+            refused.extend(unmapped);
+        }
         (scratch, refused)
+    }
+
+    /// These keys, named as the destination has them, as this side has them; keys it cannot have are left out.
+    #[must_use]
+    pub fn own_keys(&self, keys: RowBatch) -> RowBatch {
+        let Some((ids, index)) = self.ids.filter(|(ids, index)| ids.maps_key(*index)) else { return keys };
+        let mut own = RowBatch::new(keys.width());
+        for row in keys.rows() {
+            if let Some(legacy) = ids.legacy_of(index, row.get(0)) {
+                own.push(legacy.view());
+            }
+        }
+        own
     }
 
     /// The cell of a staged column.

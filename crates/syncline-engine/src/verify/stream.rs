@@ -11,6 +11,7 @@ use super::side::{LARGE, Side, sides};
 use super::spill::{Budget, Match, Record, Spool, join};
 use crate::engine::{Engine, Result};
 use crate::link::Link;
+use crate::mapped::IdMaps;
 use crate::pairing::Pair;
 use crate::report::StreamCheck;
 use crate::spec::{Owns, SyncSpec};
@@ -39,6 +40,7 @@ impl Engine {
         all: &[Pair],
         link: &mut Link,
         sample: f64,
+        ids: (&IdMaps, usize),
         found: &mut Found,
     ) -> Result<StreamCheck> {
         self.progress.stream_started(&pair.stream, "verify", pair.source.rows_estimate);
@@ -56,7 +58,7 @@ impl Engine {
             orphans: 0,
             passed: false,
         };
-        let sides = sides(pair, (link.from.engine(), link.to.engine()), sync.memory);
+        let sides = sides(pair, (link.from.engine(), link.to.engine()), sync.memory, Some(ids));
         let budget = Budget::of(sync.memory);
         let mut source = link.source.snapshot().await?;
         let mut dest = link.dest.snapshot().await?;
