@@ -1,3 +1,5 @@
+//! What the encoder takes exactly and what it refuses, value by value.
+
 use super::*;
 use syncline_model::RowBatch;
 
