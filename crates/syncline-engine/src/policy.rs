@@ -102,6 +102,10 @@ impl Policy {
             let hint = "name the column that says when a row changed with `cursor:`, or use `mode: diff`";
             return Err(fail("incremental_without_cursor", "`mode: incremental` needs a `cursor`".into(), hint));
         }
+        if policy.mode == Mode::Incremental && policy.deletes != DeletePolicy::Ignore {
+            let hint = "set `mode: diff` and use `--mode incremental` for the runs in between, or `deletes: ignore`";
+            return Err(fail("mirror_incremental", "`mode: incremental` never sees deletions, so `deletes` would do nothing".into(), hint));
+        }
         if policy.edits == Edits::Overwrite && o.conflicts.is_some() {
             let hint = "`edits: overwrite` always takes the source; drop `conflicts:` or set `edits: keep`";
             return Err(fail("config_invalid", "`conflicts` has no meaning without `edits: keep`".into(), hint));
