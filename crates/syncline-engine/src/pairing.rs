@@ -452,7 +452,7 @@ impl Builder<'_> {
     ) -> Result<Pair> {
         let m = self.match_columns(&policy, &dest, &targets, &transform);
         drift.extend(m.unfit);
-        let key_at = self.key_positions(&key_source, &m.copied_from)?;
+        let key_at = self.key_positions(&policy, &key_source, &targets, &m.copied_from)?;
         let key_dest = key_at.iter().map(|&i| m.columns[i].name.clone()).collect();
         let off = policy.options.compare_off.clone().unwrap_or_default();
         let compared = m.columns.iter().map(|c| !off.contains(&c.name)).collect();
@@ -489,9 +489,15 @@ impl Builder<'_> {
         })
     }
 
-    fn key_positions(&self, key: &[String], copied_from: &[Option<String>]) -> Result<Vec<usize>> {
+    fn key_positions(&self, policy: &Policy, key: &[String], targets: &[Target], copied_from: &[Option<String>]) -> Result<Vec<usize>> {
+        // A second copy of the key, kept beside the new id.
+        let legacy = match &policy.options.ids {
+            Some(crate::spec::Ids { source: crate::spec::IdSource::Column(legacy), .. }) => Some(legacy),
+            _ => None,
+        };
+        let is_key = |t: &Target, c: &Option<String>, k: &String| c.as_ref() == Some(k) && Some(&t.name) != legacy;
         let at = |k: &String| {
-            copied_from.iter().position(|c| c.as_ref() == Some(k)).ok_or_else(|| {
+            targets.iter().zip(copied_from).position(|(t, c)| is_key(t, c, k)).ok_or_else(|| {
                 let hint = "copy key columns as they are (renaming is fine); id mapping is for changing ids";
                 self.fail("key_not_copied", format!("key column `{k}` is not copied to the destination"), hint)
             })
