@@ -57,9 +57,18 @@ pub fn trips(guard: &Guard, n: u64, owned: u64, source_rows: u64) -> Option<Stri
     None
 }
 
-/// Rows of tables outside this sync that removing `keys` would delete or clear by foreign key: one sentence per table.
-pub async fn reached(pair: &Pair, ours: &[TableName], keys: &RowBatch, catalog: &Catalog, dest: &mut dyn Snapshot) -> Result<Vec<String>> {
-    let mut found = Vec::new();
+/// Rows of tables outside the sync that deletions delete or clear along by foreign key.
+#[derive(Debug, Default)]
+pub struct Reached {
+    /// How many.
+    pub rows: u64,
+    /// One sentence per table.
+    pub tables: Vec<String>,
+}
+
+/// What removing `keys` would reach outside this sync.
+pub async fn reached(pair: &Pair, ours: &[TableName], keys: &RowBatch, catalog: &Catalog, dest: &mut dyn Snapshot) -> Result<Reached> {
+    let mut found = Reached::default();
     if pair.delete != Some(DeleteAction::Remove) || keys.is_empty() {
         return Ok(found);
     }
@@ -86,7 +95,8 @@ pub async fn reached(pair: &Pair, ours: &[TableName], keys: &RowBatch, catalog: 
         }
         if rows > 0 {
             let what = if referrer.key.on_delete == OnDelete::Cascade { "deleted" } else { "cleared" };
-            found.push(format!("{rows} rows of `{}` would be {what} along by `{}`", referrer.table, referrer.key.name));
+            found.rows += rows;
+            found.tables.push(format!("{rows} rows of `{}` would be {what} along by `{}`", referrer.table, referrer.key.name));
         }
     }
     Ok(found)

@@ -108,6 +108,7 @@ fn stream_plan(pair: &Pair, result: &StreamResult, outcome: &syncline_connector:
         extra: result.extra,
         parked: by_code.into_iter().collect(),
         held_back: result.held.as_ref().map(|(k, why)| format!("{} deletions: {why}", k.len())),
+        cascades: result.cascades.clone(),
         ..shape_of(pair)
     }
 }

@@ -41,6 +41,8 @@ pub(crate) struct StreamResult {
     pub deletes: RowBatch,
     /// Keys held back, and why.
     pub held: Option<(RowBatch, String)>,
+    /// What the deletions reach in tables of others, a sentence per table.
+    pub cascades: Vec<String>,
     /// Destination rows left alone.
     pub extra: u64,
     /// Segments to remember, with their shape.
@@ -116,6 +118,7 @@ impl<'a> StreamRun<'a> {
             parked: Vec::new(),
             deletes: RowBatch::new(width),
             held: None,
+            cascades: Vec::new(),
             extra: 0,
             segments: None,
             position: None,
@@ -155,15 +158,14 @@ impl<'a> StreamRun<'a> {
         if staged.ids.maps_key(self.index) {
             return self.stage_mapped(mode, fresh, source, dest, staged).await;
         }
+        // Before anything looks at the whole destination: a window costs what changed, not what is there.
+        if let (Mode::Incremental, Some(from)) = (mode, self.window()) {
+            return self.stage_window(from, source, dest, staged).await;
+        }
         let dest_rows = if fresh { 0 } else { dest.count(&self.pair.dest, &self.pair.filter_dest).await? };
         match mode {
-            Mode::Incremental => match self.window() {
-                Some(from) => self.stage_window(from, source, dest, staged).await,
-                None if dest_rows == 0 => self.stage_all(dest_rows, source, dest, staged).await,
-                None => self.stage_difference(source, dest, staged).await,
-            },
-            Mode::Diff if dest_rows > 0 => self.stage_difference(source, dest, staged).await,
-            Mode::Diff | Mode::Full => self.stage_all(dest_rows, source, dest, staged).await,
+            Mode::Incremental | Mode::Diff if dest_rows > 0 => self.stage_difference(source, dest, staged).await,
+            Mode::Incremental | Mode::Diff | Mode::Full => self.stage_all(dest_rows, source, dest, staged).await,
         }
     }
 
@@ -467,13 +469,23 @@ impl<'a> StreamRun<'a> {
         self.result.extra = decision.extra;
         self.result.held = decision.held;
         let mut delete = decision.delete;
-        if !self.pair.policy.cascade_allow {
-            let reached = deletions::reached(self.pair, self.ours, &delete, self.link.dest_catalog, dest).await?;
-            if !reached.is_empty() {
-                let reason = format!("{}; allow it with `cascade: allow`", reached.join("; "));
+        let reached = deletions::reached(self.pair, self.ours, &delete, self.link.dest_catalog, dest).await?;
+        if reached.rows > 0 {
+            let tables = reached.tables.join("; ");
+            let stops = if !self.pair.policy.cascade_allow {
+                Some(format!("{tables}; allow it with `cascade: allow`"))
+            } else if approved {
+                None
+            } else {
+                // Rows that go along count like the rows that were asked for (R8).
+                let rows = delete.len() as u64 + reached.rows;
+                deletions::trips(&self.pair.policy.guard, rows, owned, source_rows).map(|reason| format!("{reason}; {tables}"))
+            };
+            if let Some(reason) = stops {
                 self.result.held = Some((std::mem::replace(&mut delete, RowBatch::new(self.pair.key_at.len())), reason));
             }
         }
+        self.result.cascades = reached.tables;
         if !delete.is_empty() {
             staged.staged.stage_deletes(self.index, &delete).await?;
         }
