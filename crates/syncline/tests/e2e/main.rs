@@ -1,8 +1,27 @@
 //! Whole jobs through the real binary on real servers, a module per topic.
 
+mod deletes;
+mod ids;
+mod keep;
+mod plan;
 mod real_jobs;
 mod same;
+mod scopes;
 
 #[path = "../faults/rig/mod.rs"]
-#[allow(dead_code, reason = "shared with the tests of faults, which need more of it")]
+#[allow(dead_code, unused_imports, reason = "shared with the tests of faults, which need more of it")]
 mod rig;
+
+use serde_json::Value as Json;
+
+/// A number of the books of a run.
+#[track_caller]
+fn book(run: &Json, name: &str) -> u64 {
+    run["books"][name].as_u64().unwrap_or_else(|| panic!("no {name} in {run}"))
+}
+
+/// Records that a run wrote.
+#[track_caller]
+fn written(run: &Json) -> u64 {
+    ["created", "updated", "deleted"].iter().map(|b| book(run, b)).sum()
+}

@@ -1,10 +1,10 @@
 //! Two real databases: Sakila from MariaDB into an empty PostgreSQL, Chinook from SQLite to both servers and back.
 
-use serde_json::Value as Json;
 use syncline_testkit::load_sakila;
 
 use crate::rig::{Side, World, wait};
 use crate::same::{assert_same, rows};
+use crate::written;
 
 /// Sakila's tables, with the number of columns at their front that make the key, and their rows.
 const SAKILA: [(&str, usize, usize); 16] = [
@@ -47,10 +47,6 @@ const EDITS: &str = "
     DELETE FROM payment WHERE payment_id BETWEEN 100 AND 120;
     UPDATE category SET category_id = 99 WHERE category_id = 16;
     DELETE FROM rental WHERE rental_id = 16049 AND NOT EXISTS (SELECT 1 FROM payment p WHERE p.rental_id = 16049);";
-
-fn written(run: &Json) -> u64 {
-    ["created", "updated", "deleted"].iter().map(|b| run["books"][b].as_u64().expect("a count")).sum()
-}
 
 fn assert_sakila_same(from: &Side, to: &Side) {
     for (table, key, _) in SAKILA {

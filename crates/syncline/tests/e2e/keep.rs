@@ -1,0 +1,123 @@
+//! `edits: keep`: both sides edit, nothing that does not conflict is lost, what conflicts is decided as said and written down.
+
+use serde_json::{Value as Json, json};
+
+use crate::rig::{Side, World};
+use crate::{book, written};
+
+const MEMBER: &str = "CREATE TABLE member (id int PRIMARY KEY, name varchar(40), email varchar(80), phone varchar(40), note varchar(80));
+    INSERT INTO member VALUES (1, 'Ann', 'ann@x.org', '+353 1 234', 'n1'), (2, 'Bob', 'bob@x.org', '555', 'n2'),
+      (3, 'Cid', 'cid@x.org', '777', 'n3'), (4, 'Dot', 'dot@x.org', NULL, 'n4');";
+
+fn synced(options: &str) -> (Side, Side, World) {
+    let (from, to) = (Side::mariadb(), Side::postgres());
+    from.execute(MEMBER);
+    let world = World::between(&from, &to, &format!("    edits: keep\n{options}"));
+    world.run(&[], 0);
+    (from, to, world)
+}
+
+fn row(side: &Side, id: u32) -> String {
+    side.content("member", &["name", "email", "phone", "note"], &format!("id = {id}"))
+}
+
+fn conflicts(world: &World) -> Json {
+    world.syncline(&["conflicts", "last", "--json"]).ends_with(0).json()
+}
+
+// req: S4-002, S4-003, S4-004, FR-012
+// rule: R6
+#[test]
+fn edits_on_both_sides_survive_and_a_conflict_is_on_record_with_both_values() {
+    for (strategy, winner, name) in [("source_wins", "source", "Anna"), ("local_wins", "destination", "Annie")] {
+        let (from, to, world) = synced(&format!("    conflicts: {strategy}\n"));
+        from.execute(
+            "UPDATE member SET name = 'Anna', note = 'from the source' WHERE id = 1; UPDATE member SET email = 'new@x.org' WHERE id = 2",
+        );
+        to.execute(
+            "UPDATE member SET name = 'Annie', phone = 'from here' WHERE id = 1; UPDATE member SET note = 'mine' WHERE id IN (2, 3)",
+        );
+        let run = world.run(&[], 0);
+        assert_eq!(run["conflicts"], 1, "{run}");
+        assert_eq!(row(&to, 1), format!("{name}|ann@x.org|from here|from the source"));
+        assert_eq!(row(&to, 2), "Bob|new@x.org|555|mine");
+        assert_eq!(row(&to, 3), "Cid|cid@x.org|777|mine");
+        let list = conflicts(&world);
+        let c = &list[0];
+        assert_eq!(list.as_array().unwrap().len(), 1);
+        assert_eq!((&c["stream"], &c["key"], &c["field"]), (&json!("member"), &json!([1]), &json!("name")));
+        assert_eq!((&c["source"], &c["destination"], &c["resolved"]), (&json!("Anna"), &json!("Annie"), &json!(name)));
+        assert_eq!(c["winner"], winner);
+        for _ in 0..2 {
+            let run = world.run(&[], 0);
+            assert_eq!((written(&run), &run["conflicts"]), (0, &json!(0)), "{strategy}: {run}");
+        }
+        assert_eq!(row(&to, 1), format!("{name}|ann@x.org|from here|from the source"));
+    }
+}
+
+// req: S4-003
+#[test]
+fn merge_asks_who_modified_the_row_last() {
+    let (from, to) = (Side::mariadb(), Side::postgres());
+    from.execute(MEMBER);
+    to.execute("CREATE TABLE member (id int PRIMARY KEY, name text, email text, phone text, note text, changed_by text)");
+    let world = World::between(&from, &to, "    edits: keep\n    conflicts: merge\n    last_modified_by: changed_by\n");
+    world.run(&[], 0);
+    from.execute("UPDATE member SET name = 'Theirs' WHERE id IN (1, 2)");
+    to.execute("UPDATE member SET name = 'Ours', changed_by = 'coach@club' WHERE id = 1; UPDATE member SET name = 'Ours', changed_by = 'syncline' WHERE id = 2");
+    let run = world.run(&[], 0);
+    assert_eq!(run["conflicts"], 2, "{run}");
+    assert_eq!(to.value("SELECT string_agg(name, ',' ORDER BY id) FROM member WHERE id < 3"), "Ours,Theirs");
+    assert_eq!(written(&world.run(&[], 0)), 0);
+}
+
+// req: S4-002
+#[test]
+fn spellings_of_mail_and_phone_are_no_edits_and_an_empty_source_field_erases_nothing() {
+    let fields = "    streams:\n      member: { fields: { email: { from: email, type: email }, phone: { from: phone, type: phone }, note: { from: note, type: text } } }\n";
+    let (from, to, world) = synced(fields);
+    from.execute("UPDATE member SET email = ' ANN@X.org ', phone = '(+353) 1-234' WHERE id = 1; UPDATE member SET note = '' WHERE id = 2; UPDATE member SET note = NULL WHERE id = 3");
+    let run = world.run(&[], 0);
+    assert_eq!(written(&run), 0, "{run}");
+    assert_eq!(row(&to, 1), "Ann|ann@x.org|+353 1 234|n1");
+    assert_eq!([row(&to, 2), row(&to, 3)], ["Bob|bob@x.org|555|n2", "Cid|cid@x.org|777|n3"]);
+    let cleared = world.path("syncline.yaml");
+    let yaml = std::fs::read_to_string(&cleared).unwrap().replace("    edits: keep\n", "    edits: keep\n    clears: true\n");
+    world.configure(&yaml);
+    let run = world.run(&[], 0);
+    assert_eq!(book(&run, "updated"), 2, "{run}");
+    assert_eq!([row(&to, 2), row(&to, 3)], ["Bob|bob@x.org|555|", "Cid|cid@x.org|777|~"]);
+    assert_eq!(written(&world.run(&[], 0)), 0);
+}
+
+// req: S4-003, FR-015
+#[test]
+fn a_deletion_follows_also_where_edits_are_kept() {
+    let (from, to, world) = synced("    deletes: mirror\n    owns: table\n");
+    from.execute("DELETE FROM member WHERE id = 4; INSERT INTO member VALUES (5, 'Eve', NULL, NULL, NULL)");
+    to.execute("UPDATE member SET note = 'kept' WHERE id = 1");
+    let run = world.run(&[], 0);
+    assert_eq!((book(&run, "created"), book(&run, "deleted")), (1, 1), "{run}");
+    assert_eq!(to.value("SELECT string_agg(id::text, ',' ORDER BY id) FROM member"), "1,2,3,5");
+    assert_eq!(row(&to, 1), "Ann|ann@x.org|+353 1 234|kept");
+    from.execute("INSERT INTO member VALUES (4, 'Dot again', NULL, NULL, NULL)");
+    world.run(&[], 0);
+    assert_eq!(row(&to, 4), "Dot again|~|~|~");
+}
+
+// req: S4-003
+#[test]
+fn an_unknown_strategy_and_a_merge_without_a_modifier_are_refused() {
+    let (from, to) = (Side::mariadb(), Side::postgres());
+    from.execute(MEMBER);
+    for (options, said) in [
+        ("    edits: keep\n    conflicts: newest_wins\n", "newest_wins"),
+        ("    edits: keep\n    conflicts: merge\n", "last_modified_by"),
+        ("    conflicts: source_wins\n", "edits: keep"),
+    ] {
+        let answer = World::between(&from, &to, options).syncline(&["run"]).ends_with(2);
+        assert!(answer.stderr.contains(said), "{}", answer.said());
+    }
+    assert_eq!(to.tables().len(), 0);
+}
