@@ -1,4 +1,10 @@
 //! What happens when things go wrong, end to end: the real binary against real servers.
 
+mod commits;
 mod crash;
+mod deletions;
+mod kills;
+mod lies;
+mod moving_source;
 mod rig;
+mod values;

@@ -1,0 +1,214 @@
+//! Commits that fail, are refused, or are undone behind our back; and what runs share.
+
+use crate::rig::{Side, World};
+
+const MIRROR: &str = "    deletes: mirror\n    owns: table\n";
+
+fn films(side: &Side, rows: u32) {
+    side.execute("CREATE TABLE film (id int PRIMARY KEY, title varchar(80) NOT NULL, code varchar(20) UNIQUE)");
+    let list: Vec<String> = (1..=rows).map(|i| format!("({i}, 'Film {i}', 'c{i}')")).collect();
+    side.execute(&format!("INSERT INTO film VALUES {}", list.join(", ")));
+}
+
+fn title(side: &Side, id: u32) -> String {
+    side.value(&format!("SELECT title FROM film WHERE id = {id}"))
+}
+
+// case: A12
+// rule: R28
+#[test]
+fn an_undo_that_dies_after_its_commit_still_makes_the_next_incremental_run_compare_everything() {
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    source.execute("CREATE TABLE film (id int PRIMARY KEY, title text, changed timestamptz NOT NULL DEFAULT now())");
+    source.execute("INSERT INTO film (id, title) SELECT i, 'Film ' || i FROM generate_series(1, 50) i");
+    let options = "    mode: incremental\n    streams: { film: { cursor: changed } }\n";
+    let world = World::between(&source, &dest, options);
+    world.run(&[], 0);
+    // Long before the mark, so that only a run that starts over can see them again.
+    source.execute("UPDATE film SET changed = now() - interval '1 day'");
+    source.execute("UPDATE film SET title = 'New' WHERE id = 7");
+    world.run(&["--mode", "diff"], 0);
+    assert_eq!(title(&dest, 7), "New");
+    let died = world.syncline_with(&["undo", "last", "--json"], &[("SYNCLINE_FAIL", "finish.checkpoint=abort")]);
+    assert_eq!(died.code, None, "{}", died.said());
+    world.let_leases_end();
+    assert_eq!(title(&dest, 7), "Film 7", "the undo had committed");
+    world.run(&[], 0);
+    assert_eq!(title(&dest, 7), "New");
+    let runs = world.runs();
+    assert_eq!(runs[2]["status"], "succeeded", "the undo was settled: {runs:#?}");
+    assert_eq!(runs[1]["undone_by"], runs[2]["id"]);
+}
+
+// case: A6, A12
+// rule: R6
+#[test]
+fn a_change_is_carried_over_after_a_run_that_was_rolled_back_with_its_bases_written() {
+    let (source, dest) = (Side::postgres(), Side::mariadb());
+    films(&source, 10);
+    let world = World::between(&source, &dest, "    edits: keep\n    conflicts: source_wins\n");
+    world.run(&[], 0);
+    source.execute("UPDATE film SET title = 'New' WHERE id = 3");
+    let broken = world.syncline_with(&["run"], &[("SYNCLINE_FAIL", "commit.send=cut")]);
+    assert_eq!(broken.code, Some(1), "{}", broken.said());
+    assert_eq!(title(&dest, 3), "Film 3");
+    world.run(&[], 0);
+    assert_eq!(title(&dest, 3), "New");
+}
+
+// case: A6
+// rule: R24
+#[test]
+fn a_commit_whose_fate_is_unknown_leaves_the_run_open_and_the_next_run_settles_it() {
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    films(&source, 10);
+    let proxy = syncline_testkit::Proxy::in_front_of(dest.database().port());
+    let through = dest.database().url_on(proxy.port());
+    let world = World::through((source.kind(), &source.url()), (dest.kind(), &through), MIRROR);
+    world.run(&[], 0);
+    source.execute("UPDATE film SET title = 'New' WHERE id = 3");
+    // The state cannot be written once the destination has committed.
+    let broken = world.syncline_with(&["run"], &[("SYNCLINE_FAIL", "finish.books=error")]);
+    assert_eq!(broken.code, Some(1), "{}", broken.said());
+    assert_eq!(title(&dest, 3), "New");
+    assert_eq!(world.runs()[1]["status"], "running");
+    let next = world.run(&[], 0);
+    assert_eq!(next["books"]["updated"], 0);
+    let runs = world.runs();
+    assert_eq!((&runs[1]["status"], &runs[1]["books"]["updated"]), (&"succeeded".into(), &1.into()), "{runs:#?}");
+}
+
+// case: C3
+#[test]
+fn a_server_that_became_read_only_is_said_and_the_run_goes_through_once_it_is_not() {
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    films(&source, 10);
+    let world = World::between(&source, &dest, MIRROR);
+    world.run(&[], 0);
+    source.execute("UPDATE film SET title = 'New' WHERE id = 3");
+    let name = dest.database().name().to_owned();
+    dest.execute_as_admin(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on"));
+    let failed = world.run(&[], 1);
+    assert_eq!(failed["status"], "failed", "{failed:#}");
+    dest.execute_as_admin(&format!("ALTER DATABASE {name} RESET default_transaction_read_only"));
+    world.run(&[], 0);
+    assert_eq!(title(&dest, 3), "New");
+}
+
+// case: C4, C5
+#[test]
+fn a_destination_that_lost_commits_is_made_whole_and_another_one_is_refused() {
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    films(&source, 100);
+    let world = World::between(&source, &dest, MIRROR);
+    world.run(&[], 0);
+    // What a failover to a lagging replica leaves: the last commits are gone, the state knows of them.
+    dest.execute("DELETE FROM film WHERE id > 95; UPDATE film SET title = 'old' WHERE id = 4; DELETE FROM syncline_marker");
+    let run = world.run(&[], 0);
+    assert_eq!([&run["books"]["created"], &run["books"]["updated"]], [5, 1]);
+    let other = Side::postgres();
+    films(&other, 100);
+    world.configure(&crate::rig::config(&source, &other, MIRROR));
+    let refused = world.run(&[], 1);
+    assert_eq!(refused["error"]["code"], "source_changed_identity", "{refused:#}");
+}
+
+// case: C11
+#[test]
+fn a_lock_wait_timeout_of_mariadb_leaves_nothing_of_the_run() {
+    // A server of its own: the timeout is for all of its sessions.
+    let server = syncline_testkit::Mariadb::private();
+    let (source, dest) = (Side::postgres(), Side::Server(crate::rig::wait(server.database())));
+    films(&source, 50);
+    let world = World::between(&source, &dest, MIRROR);
+    world.run(&[], 0);
+    source.execute("UPDATE film SET title = 'New'; INSERT INTO film VALUES (51, 'Film 51', 'c51')");
+    let before = dest.content("film", &["id", "title", "code"], "1 = 1");
+    let db = dest.database().clone();
+    let admin = db.as_admin();
+    crate::rig::wait(admin.execute("SET GLOBAL innodb_lock_wait_timeout = 1"));
+    let holder = std::thread::spawn(move || {
+        let held = "BEGIN; UPDATE film SET code = 'held' WHERE id = 40; SELECT SLEEP(3600)";
+        crate::rig::wait(db.try_execute(held))
+    });
+    let sleeping = "FROM information_schema.processlist WHERE state = 'User sleep' AND db = database()";
+    while dest.value(&format!("SELECT count(*) {sleeping}")) == "0" {}
+    let failed = world.run(&[], 1);
+    assert_eq!(failed["status"], "failed");
+    assert_eq!(dest.content("film", &["id", "title", "code"], "1 = 1"), before, "{failed:#}");
+    let id = dest.value(&format!("SELECT id {sleeping}"));
+    crate::rig::wait(admin.execute(&format!("SET GLOBAL innodb_lock_wait_timeout = 50; KILL {id}")));
+    drop(holder.join().expect("the holder ends"));
+    world.run(&[], 0);
+    assert_eq!(dest.content("film", &["id", "title", "code"], "1 = 1"), source.content("film", &["id", "title", "code"], "1 = 1"));
+}
+
+// case: C15
+#[test]
+fn a_whole_life_passes_behind_a_transaction_pooler() {
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    films(&source, 300);
+    let bouncer = crate::rig::wait(syncline_testkit::PgBouncer::in_front_of(syncline_testkit::Postgres::shared()));
+    let (from, to) = (bouncer.url(source.database()), bouncer.url(dest.database()));
+    let world = World::through(("postgres", &from), ("postgres", &to), MIRROR);
+    world.run(&[], 0);
+    source.execute("UPDATE film SET title = 'New' WHERE id < 20; DELETE FROM film WHERE id = 30");
+    let run = world.run(&[], 0);
+    assert_eq!([&run["books"]["updated"], &run["books"]["deleted"]], [19, 1]);
+    world.syncline(&["undo", "last"]).ends_with(0);
+    assert_eq!(title(&dest, 3), "Film 3");
+    world.run(&[], 0);
+    assert_eq!(source.content("film", &["id", "title", "code"], "1 = 1"), dest.content("film", &["id", "title", "code"], "1 = 1"));
+}
+
+// case: C20
+// rule: R22
+#[test]
+fn unique_values_move_between_rows_in_one_run_on_both_servers() {
+    for dest in [Side::postgres(), Side::mariadb()] {
+        let source = Side::postgres();
+        films(&source, 10);
+        let world = World::between(&source, &dest, MIRROR);
+        world.run(&[], 0);
+        source.execute("UPDATE film SET code = NULL WHERE id < 4; UPDATE film SET code = 'c' || (id % 3 + 1) WHERE id < 4");
+        let run = world.run(&[], 0);
+        assert_eq!([&run["books"]["updated"], &run["books"]["parked"]], [3, 0]);
+        assert_eq!(source.content("film", &["id", "code"], "1 = 1"), dest.content("film", &["id", "code"], "1 = 1"));
+    }
+}
+
+// case: C20
+// rule: R8, R22
+#[test]
+fn a_unique_value_of_a_deleted_row_that_is_still_needed_parks_its_taker_and_fails_nothing() {
+    for dest in [Side::postgres(), Side::mariadb()] {
+        let source = Side::postgres();
+        films(&source, 10);
+        let world = World::between(&source, &dest, MIRROR);
+        world.run(&[], 0);
+        dest.execute("CREATE TABLE review (id int PRIMARY KEY, film_id int, FOREIGN KEY (film_id) REFERENCES film (id)); INSERT INTO review VALUES (1, 4)");
+        source.execute(
+            "DELETE FROM film WHERE id = 4; INSERT INTO film VALUES (44, 'Heir', 'c4'); UPDATE film SET title = 'New' WHERE id = 9",
+        );
+        let run = world.run(&[], 3);
+        assert_eq!([&run["books"]["updated"], &run["books"]["parked"], &run["books"]["held_back"]], [1, 1, 1], "{run:#}");
+        assert_eq!(world.parked(), [("film".to_owned(), "[44]".to_owned(), "unique_taken".to_owned())]);
+        assert_eq!(dest.value("SELECT code FROM film WHERE id = 4"), "c4");
+        dest.execute("DELETE FROM review");
+        world.run(&[], 0);
+        assert_eq!(source.content("film", &["id", "title", "code"], "1 = 1"), dest.content("film", &["id", "title", "code"], "1 = 1"));
+        assert!(world.parked().is_empty());
+    }
+}
+
+// case: C24
+#[test]
+fn a_key_that_comes_twice_is_written_once_and_counted_as_merged() {
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    source.execute("CREATE TABLE film (id int, title text); INSERT INTO film VALUES (1, 'first'), (2, 'only'), (1, 'second')");
+    dest.execute("CREATE TABLE film (id int PRIMARY KEY, title text)");
+    let world = World::between(&source, &dest, "    streams: { film: { key: [id] } }\n");
+    let run = world.run(&[], 0);
+    assert_eq!([&run["books"]["created"], &run["books"]["merged"]], [2, 1], "{run:#}");
+    assert_eq!(dest.value("SELECT count(*) FROM film"), "2");
+}
