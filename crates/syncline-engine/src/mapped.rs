@@ -51,6 +51,19 @@ pub(crate) struct Minted {
 }
 
 impl IdMaps {
+    /// The maps as one stream's transaction needs them: all of them to look in, pair `index` (now number 0) to rewrite.
+    #[must_use]
+    pub fn only(mut self, index: usize) -> Self {
+        if self.own.is_empty() {
+            return self;
+        }
+        let own = self.own[index];
+        self.own = vec![own];
+        self.rewrites = vec![self.rewrites.swap_remove(index)];
+        self.tables.retain(|t| Some(t.map) == own);
+        self
+    }
+
     /// Whether pair `index` has ids of its own.
     pub fn maps_key(&self, index: usize) -> bool {
         self.own.get(index).is_some_and(Option::is_some)

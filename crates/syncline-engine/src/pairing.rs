@@ -244,7 +244,7 @@ impl Builder<'_> {
         let name = self.destination_name(&policy);
         let existing = self.to.catalog.table(&name).cloned();
         let key_source = self.key(&policy)?;
-        let mut drift = self.source_drift(&policy);
+        let mut drift = self.source_drift(&policy, existing.as_ref());
         let mut targets = self.targets(&policy)?;
         let mut alter = Vec::new();
         let (dest, made) = match existing {
@@ -403,9 +403,9 @@ impl Builder<'_> {
     }
 
     /// What changed at the source since the last good run.
-    fn source_drift(&self, policy: &Policy) -> Vec<Drift> {
+    fn source_drift(&self, policy: &Policy, dest: Option<&Table>) -> Vec<Drift> {
         let Some(before) = self.remembered.shapes.get(self.stream) else { return Vec::new() };
-        let stops = policy.schema_changes != SchemaChanges::Ignore;
+        let retyped_stops = policy.schema_changes != SchemaChanges::Ignore;
         let drift = |kind: &str, column: &str, detail: String, stops| Drift {
             stream: self.stream.to_owned(),
             kind: kind.to_owned(),
@@ -413,10 +413,15 @@ impl Builder<'_> {
             detail,
             stops,
         };
+        // A person has said where the destination's column comes from now, or it is gone there as well.
+        let settled = |name: &str| {
+            policy.options.fields.iter().flatten().any(|(field, _)| field == name) || dest.is_some_and(|d| d.column(name).is_none())
+        };
         let fresh: Vec<&Column> = self.source.columns.iter().filter(|c| !before.contains_key(&c.name)).collect();
         let mut list = Vec::new();
         for (name, native) in before {
             match self.source.column(name) {
+                None if settled(name) => {}
                 None => {
                     let twin = fresh.iter().find(|c| c.native == *native);
                     let detail = match twin {
@@ -426,10 +431,10 @@ impl Builder<'_> {
                         ),
                         None => format!("column `{name}` is gone from the source; its values would stop being synced"),
                     };
-                    list.push(drift(if twin.is_some() { "renamed" } else { "missing_column" }, name, detail, stops));
+                    list.push(drift(if twin.is_some() { "renamed" } else { "missing_column" }, name, detail, true));
                 }
                 Some(c) if c.native != *native => {
-                    list.push(drift("retyped", name, format!("column `{name}` was `{native}` and is now `{}`", c.native), stops));
+                    list.push(drift("retyped", name, format!("column `{name}` was `{native}` and is now `{}`", c.native), retyped_stops));
                 }
                 Some(_) => {}
             }
@@ -505,13 +510,20 @@ impl Builder<'_> {
         key.iter().map(at).collect()
     }
 
+    /// Whether this sync made the table. Where a table is made by its bare name (in the connection's own database), it is
+    /// remembered so, and found again with the database in front.
+    fn is_ours(&self, table: &TableName) -> bool {
+        let created = &self.remembered.created;
+        created.contains(&table.to_string()) || created.contains(&table.name)
+    }
+
     fn ownership(&self, policy: &Policy, dest: &Table, made: bool) -> Result<Owns> {
         if policy.deletes == DeletePolicy::Ignore {
             return Ok(policy.owns.unwrap_or(Owns::Mapped));
         }
         match policy.owns {
             Some(o) => Ok(o),
-            None if made || self.remembered.created.contains(&dest.name.to_string()) => Ok(Owns::Table),
+            None if made || self.is_ours(&dest.name) => Ok(Owns::Table),
             None => {
                 let hint =
                     "write `owns: table` if every row there belongs to this sync, or `owns: mapped` to delete only rows with an id mapping";

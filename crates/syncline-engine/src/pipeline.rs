@@ -178,24 +178,31 @@ impl Engine {
     ) -> Result<(), Stop> {
         let mut source = self.snapshot(link).await?;
         let order = crate::order::parents_first(pairs);
+        let mut created = remembered.created.clone();
         let passes = order.iter().map(|&i| (i, Phase::Upserts)).chain(order.iter().rev().map(|&i| (i, Phase::Deletions)));
         for (i, phase) in passes {
             let pair = &pairs[i..=i];
-            if phase == Phase::Deletions && pair[0].delete.is_none() {
+            // A table that this run made holds nothing to delete.
+            if phase == Phase::Deletions && (pair[0].delete.is_none() || pair[0].create.is_some()) {
                 continue;
             }
             // Deletions count on from where the batches of upserts can have got to.
             let step = if phase == Phase::Deletions { DELETION_STEPS } else { 1 };
             let spec = self.run_spec(context, link, pair, &marker(context, &pair[0].stream, step), phase);
-            let mut ids = self.read_maps(context, link, pair).await?;
+            let mut ids = self.read_maps(context, link, pairs).await?.only(i);
             let spec = RunSpec { streams: spec.streams.into_iter().chain(ids.writes()).collect(), ..spec };
             if context.sync.atomic == Atomic::Batch {
                 self.run_in_batches(context, link, pair, phase, spec, &mut *source, &mut ids, settlement).await?;
-                continue;
+            } else {
+                let mut staged = link.dest.begin(spec.clone()).await?;
+                let token = self.stage_and_apply(context, link, pair, phase, &mut *source, &mut *staged, &mut ids, settlement).await?;
+                commit_or_ask(&mut *link.dest, &mut *staged, &spec, token.as_deref()).await?;
             }
-            let mut staged = link.dest.begin(spec.clone()).await?;
-            let token = self.stage_and_apply(context, link, pair, phase, &mut *source, &mut *staged, &mut ids, settlement).await?;
-            commit_or_ask(&mut *link.dest, &mut *staged, &spec, token.as_deref()).await?;
+            if pair[0].create.is_some() {
+                // Committed, whatever becomes of the streams behind it: the next run must know whose it is.
+                created.insert(pair[0].dest.name.to_string());
+                self.note_created(&context.sync.name, &created).await?;
+            }
         }
         source.close().await?;
         self.remember_shapes(pairs, remembered, context, settlement);

@@ -1,11 +1,13 @@
 //! Tables that an uncommitted run left behind where DDL commits by itself (R19): written down before they are made, dropped
 //! by the next run, so that a table half made is never taken for a table of the user's.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use syncline_model::TableName;
 
 use crate::engine::{Engine, Result};
-use crate::link::Link;
+use crate::link::{Link, NOTE_CREATED};
 use crate::pairing::Pair;
 use crate::settle::Settlement;
 
@@ -57,6 +59,15 @@ impl Engine {
             made.filter_map(|p| p.create.as_ref().map(|ddl| Making { table: p.dest.name.clone(), drop: ddl.drop.clone() })).collect();
         let text = serde_json::to_string(&making).expect("invariant: names and statements serialise");
         self.save_making(sync, &text).await
+    }
+
+    /// Remembers which tables are the sync's own.
+    pub(crate) async fn note_created(&self, sync: &str, created: &BTreeSet<String>) -> Result<()> {
+        let text = serde_json::to_string(created).expect("invariant: names serialise");
+        let mut tx = self.store.begin().await?;
+        tx.save_note(sync, NOTE_CREATED, &text).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     async fn save_making(&self, sync: &str, text: &str) -> Result<()> {
