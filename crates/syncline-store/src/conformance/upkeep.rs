@@ -8,6 +8,8 @@ pub async fn verify_reports_are_numbered_found_and_listed_newest_first(store: &d
     let mut tx = begin(store).await;
     for row in [verify("01a", "shop", 1), verify("01b", "lake", 2), verify("01c", "shop", 3)] {
         done(tx.save_verify(&row).await);
+        // Saved again once its number is known; that takes no further number.
+        done(tx.save_verify(&row).await);
     }
     assert_eq!(done(tx.load_verify("01b").await), Some(VerifyRow { number: 2, ..verify("01b", "lake", 2) }));
     assert_eq!(done(tx.load_verify("3").await).map(|v| v.id), Some("01c".to_owned()));
