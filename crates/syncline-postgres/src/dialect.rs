@@ -36,6 +36,9 @@ fn names(columns: &[&Column]) -> Vec<String> {
     columns.iter().map(|c| sql::ident(&c.name)).collect()
 }
 
+/// Statistics target for staging tables: 300 sampled rows each.
+const STAGING_STATISTICS: u32 = 10;
+
 impl Dialect for PgDialect {
     fn quote(&self, name: &str) -> String {
         sql::ident(name)
@@ -70,11 +73,20 @@ impl Dialect for PgDialect {
     }
 
     fn staging_loaded(&self, sql_name: &str) -> Vec<String> {
-        vec![format!("ANALYZE {sql_name}")]
+        // The planner needs the number of rows and of distinct keys; a tenth of the usual sample tells both.
+        vec![
+            format!("SET LOCAL default_statistics_target = {STAGING_STATISTICS}"),
+            format!("ANALYZE {sql_name}"),
+            "SET LOCAL default_statistics_target TO DEFAULT".to_owned(),
+        ]
     }
 
     fn staging_in_transaction(&self) -> bool {
         true
+    }
+
+    fn staged_as_stored(&self, column: &Column) -> bool {
+        native::staging_type(column) == column.native
     }
 
     /// The casts keep the parser from reading it as a row comparison, which would need `=` of every column type (R9).

@@ -127,6 +127,7 @@ impl SqlRun {
         self.pass("apply.before").await?;
         let mut left = self.undo_rows_max;
         for stream in 0..self.streams.len() {
+            self.streams[stream].foreseen = self.foreseen_hash(stream).is_some();
             for sql in self.image_statements(stream, left + 1) {
                 let kept = self.session.execute(&sql).await?;
                 match left.checked_sub(kept) {
@@ -160,7 +161,8 @@ impl SqlRun {
         let key = refs(&s.key);
         let written = self.restored_columns(stream);
         let (all, on) = (refs(&written), d.keys_match(&key, "d", "s"));
-        let into = format!("INSERT INTO {} (run, stream, op, n, key_image, image)", book(d, BEFORE));
+        let into = format!("INSERT INTO {} (run, stream, op, n, key_image, image, after_hash)", book(d, BEFORE));
+        let after = self.foreseen_hash(stream).unwrap_or_else(|| "NULL".to_owned());
         let head =
             |op: &str, n: &str| format!("{into} SELECT {}, {}, '{op}', {n}", d.literal(&self.marker.run), d.literal(&s.write.stream));
         let n = self.image_number("s");
@@ -173,15 +175,16 @@ impl SqlRun {
                 changes = format!("({changes} OR d.{} IS NOT NULL)", d.quote(column));
             }
             let images = format!("{}, {}", d.image(&key, "d"), d.image(&all, "d"));
-            list.push(format!("{}, {images} FROM {} d JOIN {} s ON {on} WHERE {changes} LIMIT {limit}", head("U", &n), s.table, s.rows));
+            let updated = format!("{} d JOIN {} s ON {on} WHERE {changes}", s.table, s.rows);
+            list.push(format!("{}, {images}, {after} FROM {updated} LIMIT {limit}", head("U", &n)));
             let created = format!("{} s WHERE NOT EXISTS (SELECT 1 FROM {} d WHERE {on})", s.rows, s.table);
-            list.push(format!("{}, {}, NULL FROM {created} LIMIT {limit}", head("C", &n), d.image(&key, "s")));
+            list.push(format!("{}, {}, NULL, {after} FROM {created} LIMIT {limit}", head("C", &n), d.image(&key, "s")));
         }
         if s.made.deletions {
             let op = if s.write.deletes == DeleteAction::Remove { "D" } else { "U" };
             let n = format!("-({n})");
             let images = format!("{}, {}", d.image(&key, "d"), d.image(&all, "d"));
-            list.push(format!("{}, {images} FROM {} d JOIN {} s ON {on} LIMIT {limit}", head(op, &n), s.table, s.deletions));
+            list.push(format!("{}, {images}, NULL FROM {} d JOIN {} s ON {on} LIMIT {limit}", head(op, &n), s.table, s.deletions));
         }
         list
     }
@@ -189,6 +192,43 @@ impl SqlRun {
     /// Columns an undo restores: everything that is stored, not computed.
     pub(crate) fn restored_columns(&self, stream: usize) -> Vec<Column> {
         self.streams[stream].write.table.columns.iter().filter(|c| !c.generated).cloned().collect()
+    }
+
+    /// The hash of what a staged row `s` will be once written, where that is certain: every stored column is staged as it is
+    /// stored, nothing but this run has a say in it, and keys that match are the same bytes. It saves rewriting the images.
+    fn foreseen_hash(&self, stream: usize) -> Option<String> {
+        let s = &self.streams[stream];
+        let d = self.dialect();
+        let stored = self.restored_columns(stream);
+        let exact = |c: &Column| s.write.columns.contains(&c.name) && d.staged_as_stored(c);
+        let plain_key = |c: &Column| match c.logical {
+            LogicalType::Int { .. } | LogicalType::Uuid => true,
+            LogicalType::Text { fixed, .. } => !fixed && c.loose_collation.is_none(),
+            _ => false,
+        };
+        let table = &s.write.table;
+        let alone = !table.insert_triggers && !table.change_triggers;
+        (s.is_staged() && alone && stored.iter().all(exact) && s.key.iter().all(plain_key)).then(|| d.row_hash(&refs(&stored), "s"))
+    }
+
+    /// Drops the images of staged rows that were set aside after their images were saved.
+    pub(crate) async fn forget_images_of(&mut self, stream: usize, numbers: &[u64]) -> Result<()> {
+        if !self.streams[stream].foreseen {
+            return Ok(());
+        }
+        let of_run = self.images_of_run(stream);
+        let first = self.marker.step.saturating_sub(1) * ROWS_PER_STEP;
+        for chunk in numbers.chunks(self.dialect().values_max()) {
+            let list: Vec<String> = chunk.iter().map(|n| (n + first).to_string()).collect();
+            let sql = format!("DELETE FROM {} WHERE {of_run} AND n IN ({})", book(self.dialect(), BEFORE), list.join(", "));
+            self.session.execute(&sql).await?;
+        }
+        Ok(())
+    }
+
+    fn images_of_run(&self, stream: usize) -> String {
+        let d = self.dialect();
+        format!("run = {} AND stream = {}", d.literal(&self.marker.run), d.literal(&self.streams[stream].write.stream))
     }
 
     /// Records how the rows look after this run, so that `undo` can tell whether somebody changed them since.
@@ -203,7 +243,7 @@ impl SqlRun {
             let d = self.dialect();
             let hash = d.row_hash(&refs(&columns), "d");
             let mut sources = Vec::new();
-            if s.is_staged() {
+            if s.is_staged() && !s.foreseen {
                 sources.push((s.rows.clone(), String::new()));
             }
             if s.made.deletions && s.write.deletes != DeleteAction::Remove {
@@ -232,7 +272,7 @@ impl SqlRun {
     async fn forget_unmade_changes(&mut self, stream: usize) -> Result<()> {
         let s = &self.streams[stream];
         let d = self.dialect();
-        let of_run = format!("run = {} AND stream = {}", d.literal(&self.marker.run), d.literal(&s.write.stream));
+        let of_run = self.images_of_run(stream);
         let before = book(d, BEFORE);
         let mut list = vec![format!("DELETE FROM {before} WHERE {of_run} AND op <> 'D' AND after_hash IS NULL")];
         if !s.outcome.delete_rejects.is_empty() {

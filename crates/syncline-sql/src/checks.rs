@@ -24,7 +24,7 @@ impl SqlRun {
                 self.pass("apply.check").await?;
                 self.reject_key_collisions(stream).await?;
                 self.merge_repeated_keys(stream).await?;
-                self.reject_by(stream, not_null_offences).await?;
+                self.reject_nulls(stream).await?;
                 self.reject_check_violations(stream).await?;
             }
         }
@@ -48,13 +48,22 @@ impl SqlRun {
         }
     }
 
-    async fn reject_by(&mut self, stream: usize, offences: impl Fn(&Stream, &dyn Fn(&str) -> String) -> Vec<Offence>) -> Result<u64> {
-        let list = offences(&self.streams[stream], &|name| self.dialect().quote(name));
-        let mut found = 0;
-        for offence in list {
-            found += self.reject_where(stream, offence).await?;
+    /// One look at all columns, and one at each only where that found something.
+    async fn reject_nulls(&mut self, stream: usize) -> Result<()> {
+        let s = &self.streams[stream];
+        let list = not_null_offences(s, &|name| self.dialect().quote(name));
+        if list.is_empty() {
+            return Ok(());
         }
-        Ok(found)
+        let any: Vec<&str> = list.iter().map(|o| o.condition.as_str()).collect();
+        let sql = format!("SELECT count(*) AS n FROM {} s WHERE {}", s.rows, any.join(" OR "));
+        if self.count(&sql).await? == 0 {
+            return Ok(());
+        }
+        for offence in list {
+            self.reject_where(stream, offence).await?;
+        }
+        Ok(())
     }
 
     /// Sets aside the staged rows for which `offence` holds.
@@ -92,7 +101,7 @@ impl SqlRun {
             let sql = format!("DELETE FROM {} WHERE {n} IN ({})", self.streams[stream].rows, list.join(", "));
             self.step("apply.reject", &sql).await?;
         }
-        Ok(())
+        self.forget_images_of(stream, numbers).await
     }
 
     async fn reject_check_violations(&mut self, stream: usize) -> Result<()> {

@@ -110,6 +110,13 @@ pub trait Dialect: Send + Sync {
     /// Statements to run after loading a staging table (`ANALYZE`), or none.
     fn staging_loaded(&self, sql_name: &str) -> Vec<String>;
 
+    /// Whether a staging column holds exactly what the destination column will hold, so that `row_hash` of both is the same.
+    /// Not where staging columns are wider.
+    fn staged_as_stored(&self, column: &Column) -> bool {
+        let _ = column;
+        false
+    }
+
     /// True when any of `columns` differs between aliases `left` and `right`, by bytes (R9): scale, case, trailing
     /// zeros, −0 and interval parts count; NULL equals NULL.
     fn differs(&self, columns: &[&Column], left: &str, right: &str) -> String;

@@ -33,6 +33,8 @@ pub struct Stream {
     pub created: bool,
     /// Rows hold a placeholder instead of a unique value until they are updated.
     pub let_go: bool,
+    /// Before-images are there, with the hash of what each row will be.
+    pub foreseen: bool,
     /// What happened.
     pub outcome: StreamOutcome,
 }
@@ -71,6 +73,7 @@ impl Stream {
             made: Made::default(),
             created: false,
             let_go: false,
+            foreseen: false,
             outcome: StreamOutcome::default(),
         })
     }
