@@ -55,9 +55,7 @@ impl Engine {
             let books = books(&result, &outcome, all.len() as u64);
             settlement.positions.push(position(context, pair, &result, &now, &observations, source_start(&now)));
             if let Some((reason, n)) = result.held.as_ref().map(|(k, r)| (r, k.len())) {
-                settlement
-                    .remarks
-                    .push(format!("stream `{}`: {n} deletions held back: {reason}", pair.stream));
+                settlement.remarks.push(format!("stream `{}`: {n} deletions held back: {reason}", pair.stream));
             }
             if books.in_scope == 0 && result.mode != "incremental" && result.mode != "key" {
                 settlement.remarks.push(format!("stream `{}`: the source is complete but empty", pair.stream));
