@@ -73,6 +73,11 @@ impl SqlRun {
             d.literal(&m.run),
             m.step
         );
+        let stale: Vec<String> = self.forget.iter().map(|r| d.literal(r)).collect();
+        let forget = (!stale.is_empty()).then(|| format!("DELETE FROM {} WHERE run IN ({})", book(d, BEFORE), stale.join(", ")));
+        if let Some(sql) = forget {
+            self.session.execute(&sql).await?;
+        }
         self.session.execute(&delete).await?;
         self.step("apply.marker", &insert).await.map(drop)
     }
@@ -287,8 +292,11 @@ impl SqlRun {
 
     /// Fills the staging tables from the before-images of an earlier run.
     pub(crate) async fn undo_into_staging(&mut self, stream: usize, run: &str) -> Result<Vec<Reject>> {
-        self.make_row_table(stream).await?;
-        self.make_deletion_table(stream).await?;
+        // Those of all streams, for none can be made once the transaction is open.
+        for stream in 0..self.streams.len() {
+            self.make_row_table(stream).await?;
+            self.make_deletion_table(stream).await?;
+        }
         self.open_transaction().await?;
         let (refused, numbers) = self.changed_since(stream, run).await?;
         let s = &self.streams[stream];

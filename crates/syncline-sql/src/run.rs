@@ -26,6 +26,7 @@ pub struct SqlRun {
     pub(crate) marker: Marker,
     pub(crate) streams: Vec<Stream>,
     pub(crate) undo_rows_max: u64,
+    pub(crate) forget: Vec<String>,
     pub(crate) strict: bool,
     /// The bookkeeping tables are there.
     pub(crate) bookkeeping: bool,
@@ -49,6 +50,7 @@ impl SqlRun {
             marker: spec.marker,
             streams,
             undo_rows_max: spec.undo_rows_max,
+            forget: spec.forget,
             strict: spec.strict,
             bookkeeping: false,
             deleted_early: false,
@@ -113,8 +115,20 @@ impl SqlRun {
         self.release(savepoint).await
     }
 
+    /// The run's transaction is open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
     /// Opens the transaction once.
     pub(crate) async fn open_transaction(&mut self) -> Result<()> {
+        if self.phase == Phase::Staging && self.dialect().ddl_commits() {
+            self.make_tables_for_later().await?;
+        }
+        self.begin_once().await
+    }
+
+    pub(crate) async fn begin_once(&mut self) -> Result<()> {
         match self.phase {
             Phase::Open => Ok(()),
             Phase::Over => Err(Error::internal("the staged run is over already")),

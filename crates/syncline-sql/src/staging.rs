@@ -1,6 +1,6 @@
 //! Making tables: staging tables when their first row comes, destination tables that the run creates.
 
-use syncline_connector::{Result, WritePath};
+use syncline_connector::{Error, Result, WritePath};
 
 use crate::run::SqlRun;
 use crate::stream::{Stream, refs};
@@ -53,9 +53,28 @@ impl SqlRun {
         ddl
     }
 
+    /// Where DDL commits, every staging table that the transaction may need is made before it opens: even an index on a temporary table
+    /// would commit half of the run.
+    pub(crate) async fn make_tables_for_later(&mut self) -> Result<()> {
+        for stream in 0..self.streams.len() {
+            let s = &self.streams[stream];
+            let may_hold_orphans = s.write.create.is_some() && s.write.path == WritePath::Load && !s.write.table.foreign_keys.is_empty();
+            let expects = s.write.expects;
+            if may_hold_orphans {
+                self.make_deletion_table(stream).await?;
+            }
+            if expects {
+                self.make_expected_table(stream).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn make_staging(&mut self, ddl: Vec<String>) -> Result<()> {
         if self.dialect().staging_in_transaction() {
-            self.open_transaction().await?;
+            self.begin_once().await?;
+        } else if self.dialect().ddl_commits() && self.is_open() {
+            return Err(Error::internal("a staging table was asked for in an open transaction, which it would commit"));
         }
         // An open bulk statement has to end before DDL can be sent on the same connection.
         self.session.finish_load().await?;
