@@ -86,11 +86,11 @@ fn a_server_that_became_read_only_is_said_and_the_run_goes_through_once_it_is_no
     let world = World::between(&source, &dest, MIRROR);
     world.run(&[], 0);
     source.execute("UPDATE film SET title = 'New' WHERE id = 3");
-    let name = dest.database().name().to_owned();
-    dest.execute_as_admin(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on"));
+    let role = format!("ALTER ROLE syncline IN DATABASE {}", dest.database().name());
+    dest.execute_as_admin(&format!("{role} SET default_transaction_read_only = on"));
     let failed = world.run(&[], 1);
     assert_eq!(failed["status"], "failed", "{failed:#}");
-    dest.execute_as_admin(&format!("ALTER DATABASE {name} RESET default_transaction_read_only"));
+    dest.execute_as_admin(&format!("{role} RESET default_transaction_read_only"));
     world.run(&[], 0);
     assert_eq!(title(&dest, 3), "New");
 }
@@ -211,4 +211,36 @@ fn a_key_that_comes_twice_is_written_once_and_counted_as_merged() {
     let run = world.run(&[], 0);
     assert_eq!([&run["books"]["created"], &run["books"]["merged"]], [2, 1], "{run:#}");
     assert_eq!(dest.value("SELECT count(*) FROM film"), "2");
+}
+
+// case: C11
+// rule: R19
+#[test]
+fn a_run_and_an_undo_of_several_tables_are_one_transaction_at_mariadb_too() {
+    let (source, dest) = (Side::mariadb(), Side::mariadb());
+    for table in ["a", "b"] {
+        source.execute(&format!(
+            "CREATE TABLE {table} (id int PRIMARY KEY, v varchar(20) UNIQUE, w int); INSERT INTO {table} VALUES (1, 'x', 1), (2, 'y', 2)"
+        ));
+    }
+    for options in [MIRROR, "    edits: keep\n    conflicts: source_wins\n"] {
+        dest.execute("DROP TABLE IF EXISTS a, b, syncline_marker, syncline_before");
+        let world = World::between(&source, &dest, options);
+        world.run(&[], 0);
+        source.execute("UPDATE a SET w = w + 10; UPDATE b SET w = w + 10");
+        let sums = || dest.value("SELECT concat((SELECT sum(w) FROM a), ',', (SELECT sum(w) FROM b))");
+        let before = sums();
+        for point in ["apply.update=cut@2", "apply.marker=cut", "apply.end=cut"] {
+            let broken = world.syncline_with(&["run"], &[("SYNCLINE_FAIL", point)]);
+            assert_eq!((broken.code, sums()), (Some(1), before.clone()), "{point}: {}", broken.said());
+        }
+        world.run(&[], 0);
+        let after = sums();
+        assert_ne!(after, before);
+        for point in ["apply.update=cut@2", "apply.end=cut"] {
+            let broken = world.syncline_with(&["undo", "last"], &[("SYNCLINE_FAIL", point)]);
+            assert_eq!((broken.code, sums()), (Some(1), after.clone()), "{point}: {}", broken.said());
+            world.run(&[], 0);
+        }
+    }
 }

@@ -85,7 +85,7 @@ fn every_delete_policy_does_what_it_says_and_a_record_that_comes_back_is_alive_a
         ("mirror", "", "SELECT 1 - count(*) FROM film WHERE id = 1"),
         ("soft", ", deleted_at timestamptz", "SELECT count(*) FROM film WHERE id = 1 AND deleted_at IS NOT NULL"),
         ("archive", ", archived_at timestamptz", "SELECT count(*) FROM film WHERE id = 1 AND archived_at IS NOT NULL"),
-        ("deactivate", ", active boolean DEFAULT true", "SELECT count(*) FROM film WHERE id = 1 AND NOT active"),
+        ("deactivate", ", is_active boolean DEFAULT true", "SELECT count(*) FROM film WHERE id = 1 AND NOT is_active"),
     ] {
         let (source, dest) = (Side::postgres(), Side::postgres());
         films(&source, 20);
