@@ -1,7 +1,7 @@
 //! Which digest a stream gets, and how its keys fall into segments.
 
 use syncline_connector::{Capabilities, DigestColumn, DigestKind, DigestRequest, Segments};
-use syncline_model::{Canon, LogicalType};
+use syncline_model::{Canon, Column, Engine, LogicalType};
 
 use crate::pairing::Pair;
 
@@ -103,6 +103,21 @@ pub fn requests(pair: &Pair, choice: DigestKind, segments: &(Segments, Segments)
     (one(true), one(false))
 }
 
+/// The two requests of a digest that is only ever compared with itself of an earlier run: each side over what it holds, the source
+/// over every column that is read, in the form that side has for it.
+pub fn own_requests(pair: &Pair, segments: &(Segments, Segments), columns: &[usize]) -> (DigestRequest, DigestRequest) {
+    let (mut source, mut dest) = requests(pair, DigestKind::Native, segments, &pair.key_at);
+    source.columns = pair.reads.iter().filter_map(|c| pair.source.column(c)).map(own).collect();
+    dest.columns = columns.iter().map(|&i| own(&pair.columns[i])).collect();
+    (source, dest)
+}
+
+/// A column as its own system writes it. Of the systems whose own digest asks for a form, MySQL is the one it has to suit.
+fn own(column: &Column) -> DigestColumn {
+    let canon = Canon::for_pair((column, Engine::Mysql), (column, Engine::Mysql));
+    DigestColumn { name: column.name.clone(), canon, hashed: canon != Canon::Uuid && long(&column.logical) }
+}
+
 /// Requests over the key columns alone: which keys are there. `None` when SQL cannot compare the keys.
 pub fn key_request(pair: &Pair, segments: &(Segments, Segments)) -> Option<(DigestRequest, DigestRequest)> {
     let comparable = |&i: &usize| {
@@ -117,14 +132,17 @@ pub fn key_request(pair: &Pair, segments: &(Segments, Segments)) -> Option<(Dige
 
 fn is_long(pair: &Pair, i: usize) -> bool {
     let source = pair.copied_from[i].as_ref().and_then(|c| pair.source.column(c)).map(|c| &c.logical);
-    let long = |t: &LogicalType| match t {
+    let uuid = pair.canons[i] == Canon::Uuid;
+    !uuid && (source.is_some_and(long) || long(&pair.columns[i].logical))
+}
+
+fn long(t: &LogicalType) -> bool {
+    match t {
         LogicalType::Text { chars_max, .. } => chars_max.is_none_or(|n| n > INLINE_CHARS_MAX),
         LogicalType::Bytes { .. } | LogicalType::Geometry | LogicalType::Json { .. } | LogicalType::Any | LogicalType::Other { .. } => true,
         LogicalType::Set { .. } | LogicalType::Bit { .. } => true,
         _ => false,
-    };
-    let uuid = pair.canons[i] == Canon::Uuid;
-    !uuid && (source.is_some_and(long) || long(&pair.columns[i].logical))
+    }
 }
 
 /// How the keys fall into segments, for source and destination: ranges for one integer key on both sides, else buckets.

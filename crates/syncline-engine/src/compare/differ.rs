@@ -6,7 +6,7 @@ use syncline_connector::{Batch, DigestRequest, RowStream, SegmentDigest, Segment
 use syncline_model::{Canon, Key, RowBatch, ValueRef};
 use syncline_store::rows::SegmentRow;
 
-use super::choose::{Choice, has_integer_key, key_request, requests, segments};
+use super::choose::{Choice, has_integer_key, key_request, own_requests, requests, segments};
 use crate::engine::Result;
 use crate::pairing::Pair;
 
@@ -50,7 +50,10 @@ pub async fn differ(pair: &Pair, choice: Choice, sides: Snapshots<'_>, remembere
     let (source, dest) = sides;
     let split = split(pair, source, dest).await?;
     let columns: Vec<usize> = (0..pair.columns.len()).filter(|&i| pair.compared[i] || pair.key_at.contains(&i)).collect();
-    let (ask_source, ask_dest) = requests(pair, choice.kind(), &split, &columns);
+    let (ask_source, ask_dest) = match choice {
+        Choice::Native | Choice::Canonical => requests(pair, choice.kind(), &split, &columns),
+        Choice::Remembered => own_requests(pair, &split, &columns),
+    };
     fail::passable("diff.digest")?;
     let (a, b) = futures_util::future::join(source.digest(&ask_source), dest.digest(&ask_dest)).await;
     let (a, b) = (a?, b?);
