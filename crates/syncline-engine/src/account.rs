@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use syncline_connector::{Observation, Predicate, Snapshot, StreamOutcome, WritePath};
+use syncline_connector::{Error, ErrorKind, Observation, Predicate, Snapshot, StreamOutcome, WritePath};
 use syncline_model::{Books, Key, LogicalType, RowBatch, Value, json};
 use syncline_store::rows::{DeletionRow, ParkedRow, PositionRow, StreamRow};
 
@@ -13,6 +13,7 @@ use crate::moving::{Parked, parked};
 use crate::pairing::Pair;
 use crate::pipeline::RunContext;
 use crate::settle::Settlement;
+use crate::spec::Rows;
 use crate::stream_run::StreamResult;
 
 /// Values of a parked row are cut to this many characters for display (I7).
@@ -50,6 +51,7 @@ impl Engine {
         for (index, ((pair, mut result), outcome)) in pairs.iter().zip(results).zip(outcomes).enumerate() {
             let mut all = result.parked.clone();
             all.extend(outcome.rejects.iter().cloned().map(|r| with_source_key(parked(pair, r), index, ids)));
+            refuse_when_strict(pair, &all)?;
             self.settle_parked(context, pair, &result, &all, source, settlement).await?;
             log_deletions(context, pair, &result, &outcome, settlement);
             let books = books(&result, &outcome, all.len() as u64);
@@ -138,6 +140,19 @@ impl Engine {
         }
         tx.commit().await?;
         Ok(())
+    }
+}
+
+/// Rows that were set aside before they reached the destination fail a strict run like those that the destination refuses.
+fn refuse_when_strict(pair: &Pair, parked: &[Parked]) -> Result<()> {
+    match parked.first().filter(|_| pair.policy.rows == Rows::Strict) {
+        None => Ok(()),
+        Some(p) => {
+            let column = p.column.as_ref().map(|c| format!(", column `{c}`")).unwrap_or_default();
+            let message = format!("stream `{}`{column}: {}: {}", pair.stream, p.code, p.detail);
+            let hint = "`rows: strict` fails the whole run; `rows: park` sets such rows aside";
+            Err(Error::new(ErrorKind::BadRecord, "row_refused", message).hint(hint).into())
+        }
     }
 }
 
