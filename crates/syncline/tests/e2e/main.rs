@@ -1,12 +1,16 @@
 //! Whole jobs through the real binary on real servers, a module per topic.
 
 mod deletes;
+mod drift;
 mod ids;
 mod keep;
+mod modes;
+mod outcomes;
 mod plan;
 mod real_jobs;
 mod same;
 mod scopes;
+mod shapes;
 
 #[path = "../faults/rig/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests of faults, which need more of it")]
