@@ -152,6 +152,8 @@ pub struct RunSpec {
     pub streams: Vec<StreamWrite>,
     /// Before-images of at most this many changed rows are kept for `undo`; 0 switches it off.
     pub undo_rows_max: u64,
+    /// Earlier runs whose before-images go with this run's commit: `undo` is kept for the latest runs only.
+    pub forget: Vec<String>,
     /// Any reject fails the run and rolls everything back (`rows: strict`).
     pub strict: bool,
 }

@@ -14,6 +14,8 @@ use crate::stream_run::{Landing, StreamRun};
 
 /// Before-images are kept for at most this many changed rows of a run (R28).
 const UNDO_ROWS_MAX: u64 = 100_000;
+/// Runs of a sync that stay undoable: a month of nightly runs. Images of older ones would grow at the destination for ever.
+const UNDO_RUNS_KEPT: u32 = 30;
 /// Rows set aside per stream and run, past which the run stops: a list nobody can read helps nobody (P9).
 const REJECTS_MAX: u64 = 10_000;
 
@@ -149,7 +151,9 @@ impl Engine {
         settlement: &mut Settlement,
     ) -> Result<(), Stop> {
         let mut source = self.snapshot(link).await?;
-        let spec = self.run_spec(context, link, pairs, &marker(context, "", 1), Phase::Everything);
+        let mut spec = self.run_spec(context, link, pairs, &marker(context, "", 1), Phase::Everything);
+        spec.forget = self.stale_undo(context).await?;
+        settlement.stale_undo.clone_from(&spec.forget);
         let mut ids = self.read_maps(context, link, pairs).await?;
         let spec = RunSpec { streams: spec.streams.into_iter().chain(ids.writes()).collect(), ..spec };
         let mut staged = link.dest.begin(spec.clone()).await?;
@@ -188,7 +192,11 @@ impl Engine {
             }
             // Deletions count on from where the batches of upserts can have got to.
             let step = if phase == Phase::Deletions { DELETION_STEPS } else { 1 };
-            let spec = self.run_spec(context, link, pair, &marker(context, &pair[0].stream, step), phase);
+            let mut spec = self.run_spec(context, link, pair, &marker(context, &pair[0].stream, step), phase);
+            if settlement.stale_undo.is_empty() {
+                spec.forget = self.stale_undo(context).await?;
+                settlement.stale_undo.clone_from(&spec.forget);
+            }
             let mut ids = self.read_maps(context, link, pairs).await?.only(i);
             let spec = RunSpec { streams: spec.streams.into_iter().chain(ids.writes()).collect(), ..spec };
             if context.sync.atomic == Atomic::Batch {
@@ -227,6 +235,14 @@ impl Engine {
         let mut staged = BatchedRun::new(&mut *writer, spec);
         self.stage_and_apply(context, link, pair, phase, source, &mut staged, ids, settlement).await?;
         Ok(staged.commit().await?)
+    }
+
+    /// Earlier runs that lose their before-images to this one.
+    async fn stale_undo(&self, context: &RunContext<'_>) -> Result<Vec<String>> {
+        let mut tx = self.store.begin().await?;
+        let runs = tx.stale_undo(&context.sync.name, context.scope, UNDO_RUNS_KEPT).await?;
+        tx.commit().await?;
+        Ok(runs)
     }
 
     async fn snapshot(&self, link: &mut Link) -> Result<Box<dyn Snapshot>> {
@@ -296,6 +312,7 @@ impl Engine {
             marker: marker.clone(),
             streams,
             undo_rows_max: if context.sync.undo { UNDO_ROWS_MAX } else { 0 },
+            forget: Vec::new(),
             strict: pairs.iter().any(|p| p.policy.rows == Rows::Strict),
         }
     }

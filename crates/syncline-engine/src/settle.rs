@@ -36,6 +36,9 @@ pub struct Settlement {
     pub remarks: Vec<String>,
     /// Before-images are there.
     pub undoable: bool,
+    /// Runs whose before-images went with this run's commit.
+    #[serde(default)]
+    pub stale_undo: Vec<String>,
     /// A run that this one undoes.
     pub undoes: Option<String>,
     /// Id mappings minted, per stream.
@@ -139,6 +142,7 @@ impl Engine {
         for (stream, rows) in s.minted.iter().filter(|(_, rows)| !rows.is_empty()) {
             tx.add_ids(&run.sync, stream, rows).await?;
         }
+        tx.drop_undo(&s.stale_undo).await?;
         if let Some(undone) = &s.undoes {
             tx.mark_undone(undone, &run.id).await?;
         }

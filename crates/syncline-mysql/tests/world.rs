@@ -106,7 +106,7 @@ pub fn stream(table: &Table) -> StreamWrite {
 }
 
 pub fn run(streams: Vec<StreamWrite>) -> RunSpec {
-    RunSpec { marker: marker("run-1"), streams, undo_rows_max: 0, strict: false }
+    RunSpec { marker: marker("run-1"), streams, undo_rows_max: 0, forget: Vec::new(), strict: false }
 }
 
 /// Stages rows into one table, applies and commits.

@@ -99,7 +99,7 @@ pub fn write_of(table: &Table) -> StreamWrite {
 
 pub fn run_spec(stream: StreamWrite) -> RunSpec {
     let marker = Marker { sync: "s".into(), scope: String::new(), stream: String::new(), run: "r1".into(), step: 1 };
-    RunSpec { marker, streams: vec![stream], undo_rows_max: 0, strict: false }
+    RunSpec { marker, streams: vec![stream], undo_rows_max: 0, forget: Vec::new(), strict: false }
 }
 
 pub async fn begin(db: &Database, stream: StreamWrite) -> Box<dyn StagedRun> {

@@ -138,7 +138,7 @@ pub fn marker(run: &str) -> Marker {
 }
 
 pub fn spec(run: &str, streams: Vec<StreamWrite>) -> RunSpec {
-    RunSpec { marker: marker(run), streams, undo_rows_max: 1000, strict: false }
+    RunSpec { marker: marker(run), streams, undo_rows_max: 1000, forget: Vec::new(), strict: false }
 }
 
 /// Stages and applies rows of one stream and commits; the rejects of staging and what was applied.

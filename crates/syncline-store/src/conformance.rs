@@ -31,6 +31,7 @@ macro_rules! store_conformance {
             runs: an_undone_run_names_the_run_that_undid_it,
             runs: conflicts_are_listed_by_run_in_the_order_found,
             runs: what_belongs_to_a_run_needs_the_run,
+            runs: only_the_latest_runs_keep_what_undo_needs,
             records: a_position_is_kept_per_sync_scope_and_stream,
             records: clearing_positions_forgets_all_scopes_of_one_sync,
             records: two_streams_of_a_scope_cannot_share_a_collection_key,

@@ -43,6 +43,10 @@ pub trait RunTable {
     async fn finish_run(&mut self, run: &str, finish: &RunFinish) -> Result<()>;
     /// Marks a run as undone by another run.
     async fn mark_undone(&mut self, run: &str, by: &str) -> Result<()>;
+    /// Runs of a sync and scope that can be undone, beyond the newest `keep`.
+    async fn stale_undo(&mut self, sync: &str, scope: &str, keep: u32) -> Result<Vec<String>>;
+    /// Marks runs as not undoable any more: their before-images are gone.
+    async fn drop_undo(&mut self, runs: &[String]) -> Result<()>;
     /// One run with its streams; `run` is its id, its number, or a unique prefix of the id (`id_ambiguous` when it is not).
     async fn load_run(&mut self, run: &str) -> Result<Option<RunRow>>;
     /// Runs, newest first.

@@ -138,6 +138,18 @@ pub async fn an_undone_run_names_the_run_that_undid_it(store: &dyn StateStore) {
     assert_eq!(refusal(tx.mark_undone("0z", "0b").await), "run_unknown");
 }
 
+pub async fn only_the_latest_runs_keep_what_undo_needs(store: &dyn StateStore) {
+    let mut tx = begin(store).await;
+    for (id, sync) in [("0a", "shop"), ("0b", "shop"), ("0c", "lake"), ("0d", "shop")] {
+        done(tx.start_run(&run(id, sync, 1)).await);
+        done(tx.finish_run(id, &RunFinish { undoable: true, ..finish(RunStatus::Succeeded) }).await);
+    }
+    assert_eq!(done(tx.stale_undo("shop", "", 1).await), ["0b", "0a"]);
+    done(tx.drop_undo(&["0a".to_owned(), "0b".to_owned()]).await);
+    assert_eq!(done(tx.stale_undo("shop", "", 0).await), ["0d"]);
+    assert_eq!(done(tx.stale_undo("lake", "", 0).await), ["0c"]);
+}
+
 pub async fn conflicts_are_listed_by_run_in_the_order_found(store: &dyn StateStore) {
     let conflict = |field: &str| ConflictRow {
         run: "0a".to_owned(),

@@ -49,6 +49,29 @@ impl RunTable for SqliteTx {
         .await
     }
 
+    async fn stale_undo(&mut self, sync: &str, scope: &str, keep: u32) -> Result<Vec<String>> {
+        let (sync, scope) = (sync.to_owned(), scope.to_owned());
+        self.step("list runs to forget", move |c| {
+            let sql = "select id from runs where sync = ?1 and scope = ?2 and undoable order by number desc limit -1 offset ?3";
+            let mut statement = c.prepare_cached(sql)?;
+            let ids = statement.query_map(params![sync, scope, keep], |r| r.get(0))?;
+            Ok(ids.collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+    }
+
+    async fn drop_undo(&mut self, runs: &[String]) -> Result<()> {
+        let runs = runs.to_vec();
+        self.step("forget before-images", move |c| {
+            let mut statement = c.prepare_cached("update runs set undoable = false where id = ?1")?;
+            for run in runs {
+                statement.execute([run])?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     async fn load_run(&mut self, run: &str) -> Result<Option<RunRow>> {
         let asked = run.to_owned();
         self.step("load a run", move |c| {

@@ -159,7 +159,7 @@ pub(super) fn marker(run: &str) -> Marker {
 }
 
 pub(super) fn run_of(run: &str, streams: Vec<StreamWrite>) -> RunSpec {
-    RunSpec { marker: marker(run), streams, undo_rows_max: 1000, strict: false }
+    RunSpec { marker: marker(run), streams, undo_rows_max: 1000, forget: Vec::new(), strict: false }
 }
 
 /// Applies and commits.
