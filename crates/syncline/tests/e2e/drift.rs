@@ -16,10 +16,10 @@ fn synced(options: &str) -> (Side, Side, World) {
 
 fn drift_kind(world: &World, stops: bool) -> (String, String) {
     let check = world.syncline(&["check", "--json"]).ends_with(i32::from(stops)).json();
-    let drift = check[0]["drift"].as_array().unwrap();
+    let drift = check[0]["drift"].as_array().expect("it is there");
     assert_eq!(drift.len(), 1, "{check}");
     assert_eq!(drift[0]["stops"], stops, "{check}");
-    (drift[0]["kind"].as_str().unwrap().to_owned(), drift[0]["column"].as_str().unwrap().to_owned())
+    (drift[0]["kind"].as_str().expect("it is there").to_owned(), drift[0]["column"].as_str().expect("it is there").to_owned())
 }
 
 fn stopped(world: &World) {

@@ -128,9 +128,9 @@ impl Holder {
             .spawn()
             .expect("`psql` is installed");
         let sql = format!("BEGIN; LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE; SELECT 'held';\n");
-        psql.stdin.as_mut().unwrap().write_all(sql.as_bytes()).unwrap();
+        psql.stdin.as_mut().expect("it is there").write_all(sql.as_bytes()).expect("it is there");
         let mut line = String::new();
-        BufReader::new(psql.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(psql.stdout.as_mut().expect("it is there")).read_line(&mut line).expect("it is there");
         assert_eq!(line.trim(), "held");
         Self { psql }
     }

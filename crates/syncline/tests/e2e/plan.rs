@@ -26,13 +26,13 @@ fn everything(to: &Side) -> String {
 
 fn files(world: &World) -> Vec<(String, Vec<u8>)> {
     let state = world.path(".syncline/state.db");
-    let read = rusqlite::Connection::open(&state).unwrap();
-    let mut tables = read.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1").unwrap();
-    let names: Vec<String> = tables.query_map([], |r| r.get(0)).unwrap().map(Result::unwrap).collect();
+    let read = rusqlite::Connection::open(&state).expect("it is there");
+    let mut tables = read.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY 1").expect("it is there");
+    let names: Vec<String> = tables.query_map([], |r| r.get(0)).expect("it is there").map(Result::unwrap).collect();
     names
         .into_iter()
         .map(|n| {
-            let count: i64 = read.query_row(&format!("SELECT count(*) FROM \"{n}\""), [], |r| r.get(0)).unwrap();
+            let count: i64 = read.query_row(&format!("SELECT count(*) FROM \"{n}\""), [], |r| r.get(0)).expect("it is there");
             (n, count.to_be_bytes().to_vec())
         })
         .collect()
