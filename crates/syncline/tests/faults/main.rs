@@ -7,4 +7,5 @@ mod kills;
 mod lies;
 mod moving_source;
 mod rig;
+mod sizes;
 mod values;
