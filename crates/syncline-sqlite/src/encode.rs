@@ -51,6 +51,10 @@ impl Slot {
             (ValueRef::Text(s), Affinity::Text | Affinity::Blob, T::Text { .. } | T::Any) => return Ok(Param::Text(Cow::Borrowed(s))),
             (ValueRef::F64(x), Affinity::Real, T::Float { .. }) if x.is_finite() && x != 0.0 => return Ok(Param::Real(x)),
             (ValueRef::Uuid(u), _, T::Bytes { .. }) => return Ok(Param::Blob(Cow::Owned(u.to_vec()))),
+            // SQLite text that is no UTF-8 arrives as bytes, and would stay bytes: another storage class than it had.
+            (ValueRef::Bytes(b), Affinity::Text, T::Text { .. }) if std::str::from_utf8(b).is_err() => {
+                return refuse("charset_unrepresentable", "the bytes are no UTF-8 text");
+            }
             (ValueRef::Bytes(b), ..) => return Ok(Param::Blob(Cow::Borrowed(b))),
             _ => {}
         }

@@ -36,9 +36,9 @@ fn page_file() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/types.md")
 }
 
-// Claims no case yet: it has not run to its end, so no pair's cells have been judged.
+// users: T3, T6, T8
+// case: H1, H5, H7
 #[test]
-#[ignore = "unfinished: has never run through all pairs, see the note above"]
 fn every_value_of_every_type_arrives_exactly_or_is_set_aside_by_code() {
     let pairs: Vec<Pair> = SYSTEMS.iter().flat_map(|from| SYSTEMS.iter().map(|to| carry(from, to))).collect();
     KNOWN_BAD.iter().for_each(|bad| eprintln!("known to be wrong: {bad}"));

@@ -18,8 +18,13 @@ fn text(side: &Side, native: &str, kind: Kind) -> String {
         }
         ("mysql", _) => "cast(v AS char)".to_owned(),
         // A value of another storage class than its type's is never the same as a text that looks like it.
+        (_, Kind::Text) if native.starts_with("PADDED_TEXT") => {
+            "CASE typeof(v) WHEN 'null' THEN NULL ELSE hex(rtrim(v, ' ')) END".to_owned()
+        }
         (_, Kind::Bytes) => "CASE typeof(v) WHEN 'blob' THEN hex(v) ELSE typeof(v) || ':' || v END".to_owned(),
-        (_, Kind::Text) => "CASE typeof(v) WHEN 'blob' THEN 'blob:' || hex(v) ELSE hex(CAST(v AS TEXT)) END".to_owned(),
+        (_, Kind::Text) => {
+            "CASE typeof(v) WHEN 'null' THEN NULL WHEN 'blob' THEN 'blob:' || hex(v) ELSE hex(CAST(v AS TEXT)) END".to_owned()
+        }
         (_, Kind::Float | Kind::Number) => {
             "CASE typeof(v) WHEN 'real' THEN printf('%!.17g', v) WHEN 'blob' THEN 'blob:' || hex(v) ELSE CAST(v AS TEXT) END".to_owned()
         }
@@ -70,8 +75,12 @@ fn normal(text: &str, kind: Kind) -> String {
             other => other.to_owned(),
         },
         Kind::Time => {
-            let plain = text.replace('T', " ");
-            fraction(plain.trim_end_matches("+00").trim_end_matches('Z'))
+            if let Some((months, days, micros)) = span(text) {
+                return format!("{months} months {days} days {micros} us");
+            }
+            let (plain, era) = text.strip_suffix(" BC").map_or((text, ""), |t| (t, " BC"));
+            let plain = plain.replace('T', " ");
+            format!("{}{era}", fraction(plain.trim_end_matches("+00").trim_end_matches('Z')))
         }
         Kind::Json => spaceless(text),
         Kind::Text | Kind::Bytes | Kind::Bit | Kind::Own => text.to_owned(),
@@ -100,4 +109,37 @@ fn spaceless(json: &str) -> String {
         escaped = inside && c == '\\' && !escaped;
     }
     out
+}
+
+/// Months, days and microseconds of a span of time: `P14M-3DT14706.7S`, or PostgreSQL's `1 year 2 mons -3 days +04:05:06.7`.
+fn span(text: &str) -> Option<(i64, i64, i128)> {
+    if text.starts_with('P') {
+        return syncline_model::civil::parse_interval(text).map(|(m, d, us)| (m.into(), d.into(), us.into()));
+    }
+    let (mut months, mut days, mut micros) = (0, 0, 0);
+    let mut words = text.split(' ');
+    while let Some(word) = words.next() {
+        if word.contains(':') {
+            micros = clock(word)?;
+            continue;
+        }
+        let n: i64 = word.parse().ok()?;
+        match words.next()? {
+            "year" | "years" => months += n * 12,
+            "mon" | "mons" => months += n,
+            "day" | "days" => days += n,
+            _ => return None,
+        }
+    }
+    Some((months, days, micros))
+}
+
+/// `-838:59:59.999999` in microseconds.
+fn clock(text: &str) -> Option<i128> {
+    let (sign, text) = text.strip_prefix('-').map_or((1, text.trim_start_matches('+')), |t| (-1, t));
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let mut parts = whole.split(':').map(|p| p.parse::<i128>().ok());
+    let (h, m, s) = (parts.next()??, parts.next()??, parts.next()??);
+    let fraction: i128 = format!("{fraction:0<6}").parse().ok()?;
+    parts.next().is_none().then_some(sign * (((h * 60 + m) * 60 + s) * 1_000_000 + fraction))
 }

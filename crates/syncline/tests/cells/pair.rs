@@ -13,8 +13,6 @@ pub enum Outcome {
     Exact,
     /// Its row was set aside under this code.
     Parked(String),
-    /// Its column was left out by the plan.
-    LeftOut,
     /// Something else is there: what was expected, and what is.
     Changed(String, String),
 }
@@ -77,10 +75,14 @@ pub fn carry(from_kind: &'static str, to_kind: &'static str) -> Pair {
         return Pair { from: from_kind, to: to_kind, types: Vec::new(), wrong };
     }
     let parked: BTreeMap<(String, String), String> = world.parked().into_iter().map(|(stream, key, code)| ((stream, key), code)).collect();
-    let types = matrix::types(from_kind).iter().enumerate().map(|(n, t)| look(&from, &to, n, t, &parked)).collect();
+    let types: Vec<Carried> = matrix::types(from_kind).iter().enumerate().map(|(n, t)| look(&from, &to, n, t, &parked)).collect();
     let again = world.syncline(&["run", "--json"]);
     let report = again.json()[0].clone();
-    for stream in report["streams"].as_array().into_iter().flatten() {
+    let streams = report["streams"].as_array().cloned().unwrap_or_default();
+    if streams.len() != types.len() {
+        wrong.push(format!("the second run reports {} streams of {}: {}", streams.len(), types.len(), again.said()));
+    }
+    for stream in &streams {
         let written: u64 = ["created", "updated", "deleted"].iter().filter_map(|b| stream["books"][*b].as_u64()).sum();
         if written > 0 || !matches!(again.code, Some(0 | 3)) {
             wrong.push(format!("the second run wrote {written} rows of {}", stream["stream"]));
@@ -94,7 +96,8 @@ fn look(from: &Side, to: &Side, n: usize, t: &'static Type, parked: &BTreeMap<(S
     let alike = from.kind() == to.kind();
     let created = native(to, &name);
     let Some(spelling) = created.clone() else {
-        return Carried { from: t, to: None, outcomes: vec![Outcome::LeftOut; t.values.len()] };
+        let missing = Outcome::Changed("a column".to_owned(), "none".to_owned());
+        return Carried { from: t, to: None, outcomes: vec![missing; t.values.len()] };
     };
     let have = native(from, &name).expect("the source has it");
     let theirs = cells(from, &name, &have, t.kind, alike);
