@@ -21,7 +21,7 @@ impl Engine {
         let config = |code, message: String, hint: &str| EngineError::Config { code, message, hint: Some(hint.to_owned()) };
         let target = target.filter(|r| r.sync == sync.name);
         let target =
-            target.ok_or_else(|| config("run_missing", format!("sync `{}` has no run `{run}`", sync.name), "see `syncline runs`"))?;
+            target.ok_or_else(|| config("run_unknown", format!("sync `{}` has no run `{run}`", sync.name), "see `syncline runs`"))?;
         if let Some(by) = &target.undone_by {
             return Err(config("undone_already", format!("run {} was undone already by {by}", target.number), "see `syncline runs`"));
         }

@@ -226,7 +226,7 @@ fn json_text(out: &mut Vec<u8>, v: ValueRef<'_>, normalised: bool) -> Result<(),
         v => return mismatch(v),
     };
     if normalised || !known {
-        let Some(facts) = json::facts(s) else { return refuse("json_invalid", "the text is not JSON") };
+        let Some(facts) = json::facts(s) else { return refuse("invalid_json", "the text is not JSON") };
         if normalised && (facts.duplicate_keys || facts.beyond_double || facts.lone_surrogate) {
             return refuse(
                 "value_inexact",

@@ -91,10 +91,10 @@ fn constraint(e: &rusqlite::Error) -> &'static str {
         Some(ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID) => "unique_taken",
         Some(ffi::SQLITE_CONSTRAINT_NOTNULL) => "not_null",
         Some(ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => "parent_missing",
-        Some(ffi::SQLITE_CONSTRAINT_CHECK) => "check_failed",
+        Some(ffi::SQLITE_CONSTRAINT_CHECK) => "check_violated",
         Some(ffi::SQLITE_CONSTRAINT_DATATYPE) => "type_mismatch",
         Some(ffi::SQLITE_CONSTRAINT_TRIGGER) => "trigger_refused",
-        _ => "constraint_failed",
+        _ => "constraint_violated",
     }
 }
 

@@ -143,6 +143,8 @@ fn launch(program: &Path, port: u16, durability: Durability) -> Launch {
         "--skip-name-resolve".to_owned(),
         "--socket=../mariadb.sock".to_owned(),
         "--pid-file=../mariadb.pid".to_owned(),
+        // Its own: a starting server deletes what looks like another's left-over temporary tables.
+        "--tmpdir=..".to_owned(),
         "--max-connections=200".to_owned(),
         "--max-allowed-packet=16M".to_owned(),
         "--character-set-server=utf8mb4".to_owned(),
