@@ -106,7 +106,7 @@ pub async fn reached(pair: &Pair, ours: &[TableName], keys: &RowBatch, catalog: 
 mod tests {
     use super::*;
 
-    // rule: R11
+    // rule: R11, R35
     // case: D9
     #[test]
     fn the_guard_trips_on_big_shares_empty_listings_and_halves() {

@@ -6,7 +6,7 @@ use super::Problems;
 use super::source::Tree;
 
 /// Pages are written once the codes have settled; from then on a missing one is an error.
-const MISSING_PAGE_IS_AN_ERROR: bool = false;
+const MISSING_PAGE_IS_AN_ERROR: bool = true;
 
 /// What is wrong, and what is not yet right.
 #[derive(Debug, Default)]

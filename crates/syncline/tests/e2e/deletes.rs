@@ -16,7 +16,7 @@ fn owned(policy: &str) -> String {
     format!("    deletes: {policy}\n    owns: table\n")
 }
 
-// req: S0-DELETE, S3-FULL, FR-015
+// req: S0-DELETE, S3-FULL, FR-015, S2-E4
 // case: D25
 // rule: R33
 #[test]

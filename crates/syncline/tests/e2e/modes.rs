@@ -100,7 +100,7 @@ fn a_parked_row_is_read_again_by_its_key_also_by_an_incremental_run_and_closes_w
     assert_eq!((outcome(2), outcome(3)), (json!("applied"), json!("gone")), "{closed}");
 }
 
-// req: S0-TRUTH
+// req: S0-TRUTH, S2-E1
 #[test]
 fn one_record_can_be_synced_by_its_key_and_the_source_wins_over_an_edit_there() {
     let (from, to, world) = orders("");

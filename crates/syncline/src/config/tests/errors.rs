@@ -97,6 +97,7 @@ fn two_names_that_differ_in_case_alone_are_refused() {
 
 // rule: R6
 // req: FR-012, S4-003
+// rule: R32
 #[test]
 fn options_that_mean_nothing_together_are_refused() {
     let at = |below: &str| codes(&sync(below)).into_iter().map(|(c, p)| (c, p.replace("syncs.shop_to_lake.", ""))).collect::<Vec<_>>();

@@ -85,6 +85,7 @@ fn work_off(lanes: &[Lane], cases: VecDeque<Case>, expected: &Expected) -> Vec<S
 
 const BOTH: &[Scenario] = &[Scenario::Edited, Scenario::Fresh];
 
+// req: S2-A4, S2-E3
 // case: A5, A6, A7, A8, A9, A10, A12
 // rule: R24
 #[test]
