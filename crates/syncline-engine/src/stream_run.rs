@@ -271,6 +271,14 @@ impl<'a> StreamRun<'a> {
         if dest_rows == 0 || self.phase == Phase::Upserts {
             return Ok(());
         }
+        if self.pair.delete.is_none() && !compare::has_comparable_key(self.pair) {
+            let text = format!(
+                "stream `{}`: rows that only the destination has were not counted, its keys cannot be compared in SQL",
+                self.pair.stream
+            );
+            self.result.remarks.push(text);
+            return Ok(());
+        }
         let keys = compare::compare_keys(self.pair, (&mut *source, &mut *dest)).await?;
         if self.phase == Phase::Everything && keys.source_rows != self.result.in_scope {
             let e = syncline_connector::Error::internal(format!(

@@ -118,16 +118,19 @@ fn own(column: &Column) -> DigestColumn {
     DigestColumn { name: column.name.clone(), canon, hashed: canon != Canon::Uuid && long(&column.logical) }
 }
 
-/// Requests over the key columns alone: which keys are there. `None` when SQL cannot compare the keys.
-pub fn key_request(pair: &Pair, segments: &(Segments, Segments)) -> Option<(DigestRequest, DigestRequest)> {
+/// Whether SQL can compare the keys of the two sides.
+#[must_use]
+pub fn has_comparable_key(pair: &Pair) -> bool {
     let comparable = |&i: &usize| {
         let source = pair.copied_from[i].as_ref().and_then(|c| pair.source.column(c));
         source.is_some_and(|s| in_sql(pair.canons[i], &s.logical, &pair.columns[i].logical))
     };
-    if pair.policy.options.ids.is_some() || !pair.key_at.iter().all(comparable) {
-        return None;
-    }
-    Some(requests(pair, DigestKind::Canonical, segments, &pair.key_at))
+    pair.policy.options.ids.is_none() && pair.key_at.iter().all(comparable)
+}
+
+/// Requests over the key columns alone: which keys are there. `None` when SQL cannot compare the keys.
+pub fn key_request(pair: &Pair, segments: &(Segments, Segments)) -> Option<(DigestRequest, DigestRequest)> {
+    has_comparable_key(pair).then(|| requests(pair, DigestKind::Canonical, segments, &pair.key_at))
 }
 
 fn is_long(pair: &Pair, i: usize) -> bool {
