@@ -5,32 +5,16 @@ use std::collections::BTreeMap;
 use super::Problems;
 use super::source::Tree;
 
-/// Pages are written once the codes have settled; from then on a missing one is an error.
-const MISSING_PAGE_IS_AN_ERROR: bool = true;
-
-/// What is wrong, and what is not yet right.
-#[derive(Debug, Default)]
-pub(crate) struct Findings {
-    pub(crate) problems: Problems,
-    pub(crate) warnings: Problems,
-}
-
-pub(crate) fn check(tree: &Tree) -> Findings {
+pub(crate) fn check(tree: &Tree) -> Problems {
     let codes = codes(tree);
     let pages: Vec<&str> = tree.files.iter().filter_map(|file| file.path.strip_prefix("docs/errors/")?.strip_suffix(".md")).collect();
-    let missing: Problems = codes
+    let missing = codes
         .iter()
         .filter(|(code, _)| !pages.contains(&code.as_str()))
-        .map(|(code, path)| format!("`{code}` ({path}) has no page docs/errors/{code}.md"))
-        .collect();
+        .map(|(code, path)| format!("`{code}` ({path}) has no page docs/errors/{code}.md"));
     let literals: String = tree.shipped().map(|file| file.code_and_literals()).collect();
     let orphans = pages.iter().filter(|page| **page != "README" && !literals.contains(&format!("\"{page}\"")));
-    let mut problems: Problems = orphans.map(|page| format!("docs/errors/{page}.md is about a code that no code uses")).collect();
-    if MISSING_PAGE_IS_AN_ERROR {
-        problems.extend(missing);
-        return Findings { problems, warnings: Problems::new() };
-    }
-    Findings { problems, warnings: missing }
+    orphans.map(|page| format!("docs/errors/{page}.md is about a code that no code uses")).chain(missing).collect()
 }
 
 /// Codes with the first file that uses them: the string after `ErrorKind::X,` and after `code:`.
@@ -74,9 +58,13 @@ mod tests {
             ("docs/errors/gone.md", ""),
             ("docs/errors/README.md", ""),
         ];
-        let findings = check(&tree(&files));
-        assert_eq!(findings.problems, ["docs/errors/gone.md is about a code that no code uses"]);
-        let missing: Vec<&str> = findings.warnings.iter().filter_map(|line| line.split('`').nth(1)).collect();
-        assert_eq!(missing, ["not_null", "url_invalid"]);
+        assert_eq!(
+            check(&tree(&files)),
+            [
+                "docs/errors/gone.md is about a code that no code uses",
+                "`not_null` (crates/a/src/a.rs) has no page docs/errors/not_null.md",
+                "`url_invalid` (crates/a/src/a.rs) has no page docs/errors/url_invalid.md",
+            ]
+        );
     }
 }
