@@ -55,7 +55,7 @@ impl Engine {
             self.settle_parked(context, pair, &result, &all, source, settlement).await?;
             log_deletions(context, pair, &result, &outcome, settlement);
             let books = books(&result, &outcome, all.len() as u64);
-            settlement.positions.push(position(context, pair, &result, &now, &observations, source_start(&now)));
+            settlement.positions.push(position(context, pair, &result, &now, &observations, now.at));
             if let Some((reason, n)) = result.held.as_ref().map(|(k, r)| (r, k.len())) {
                 settlement.remarks.push(format!("stream `{}`: {n} deletions held back: {reason}", pair.stream));
             }
@@ -252,10 +252,6 @@ fn log_deletions(context: &RunContext<'_>, pair: &Pair, result: &StreamResult, o
     if let Some((keys, reason)) = &result.held {
         keys.rows().for_each(|row| add(Key::of(row, &at).to_json(), reason, false));
     }
-}
-
-fn source_start(now: &Observation) -> i64 {
-    now.at
 }
 
 fn position(

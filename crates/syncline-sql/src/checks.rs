@@ -9,11 +9,11 @@ use crate::run::SqlRun;
 use crate::stream::{ROW_NUMBER, Stream, number_column, refs, whole};
 
 /// A condition over `s` that a constraint refuses.
-struct Offence {
-    condition: String,
-    code: &'static str,
-    column: Option<String>,
-    detail: String,
+pub(crate) struct Offence {
+    pub(crate) condition: String,
+    pub(crate) code: &'static str,
+    pub(crate) column: Option<String>,
+    pub(crate) detail: String,
 }
 
 impl SqlRun {
@@ -67,7 +67,7 @@ impl SqlRun {
     }
 
     /// Sets aside the staged rows for which `offence` holds.
-    async fn reject_where(&mut self, stream: usize, offence: Offence) -> Result<u64> {
+    pub(crate) async fn reject_where(&mut self, stream: usize, offence: Offence) -> Result<u64> {
         let s = &self.streams[stream];
         let mut columns = s.columns.clone();
         let list: Vec<String> = columns.iter().map(|c| format!("s.{}", self.dialect().quote(&c.name))).collect();

@@ -1,12 +1,13 @@
 //! Unique values besides the key (R22): values that another row holds are set aside, values that move between rows of
 //! this run are freed first, so that a swap applies in one transaction and no kept key is ever deleted and inserted again.
 
-use syncline_connector::{DeleteAction, Reject, Result};
+use syncline_connector::{DeleteAction, Result};
+use syncline_model::Column;
 use syncline_model::schema::UniqueKey;
-use syncline_model::{Column, Value};
 
+use crate::checks::Offence;
 use crate::run::SqlRun;
-use crate::stream::{ROW_NUMBER, Stream, number_column, refs, whole};
+use crate::stream::{ROW_NUMBER, Stream, refs};
 
 impl SqlRun {
     /// Unique keys that staged rows can violate: all their columns are staged, and they are not the key itself.
@@ -32,28 +33,9 @@ impl SqlRun {
     }
 
     async fn reject_unique(&mut self, stream: usize, unique: &UniqueKey, condition: &str, code: &'static str, why: &str) -> Result<u64> {
-        let s = &self.streams[stream];
-        let mut columns = s.columns.clone();
-        let list: Vec<String> = columns.iter().map(|c| format!("s.{}", self.dialect().quote(&c.name))).collect();
-        let n = self.dialect().quote(ROW_NUMBER);
-        let sql = format!(
-            "SELECT {}, s.{n} FROM {} s WHERE {condition} ORDER BY s.{n} LIMIT {}",
-            list.join(", "),
-            s.rows,
-            s.write.rejects_max + 1
-        );
-        columns.push(number_column(ROW_NUMBER));
-        let found = self.rows(&sql, &columns).await?;
-        let mut numbers = Vec::new();
-        for (i, row) in found.rows().enumerate() {
-            let mut cells: Vec<Value> = row.to_values();
-            cells.pop();
-            numbers.push(whole(&found, i, found.width() - 1)?);
-            let detail = format!("{why} ({}, `{}`)", unique.columns.join(", "), unique.name);
-            self.streams[stream].reject(Reject { row: cells, column: Some(unique.columns.join(", ")), code, detail })?;
-        }
-        self.drop_staged(stream, &numbers).await?;
-        Ok(numbers.len() as u64)
+        let columns = unique.columns.join(", ");
+        let detail = format!("{why} ({columns}, `{}`)", unique.name);
+        self.reject_where(stream, Offence { condition: condition.to_owned(), code, column: Some(columns), detail }).await
     }
 
     fn same_value(&self, unique: &UniqueKey, left: &str, right: &str) -> String {
