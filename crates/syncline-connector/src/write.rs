@@ -115,6 +115,8 @@ pub struct StreamWrite {
     pub expects: bool,
     /// Rejects beyond this many stop the run: `too_many_parked`.
     pub rejects_max: u64,
+    /// Any reject of this stream fails the run and rolls everything back (`rows: strict`).
+    pub strict: bool,
     /// Foreign keys of any table that point here: a removed row that one of them still needs is refused, not forced.
     pub referenced_by: Vec<Referrer>,
 }
@@ -154,8 +156,6 @@ pub struct RunSpec {
     pub undo_rows_max: u64,
     /// Earlier runs whose before-images go with this run's commit: `undo` is kept for the latest runs only.
     pub forget: Vec<String>,
-    /// Any reject fails the run and rolls everything back (`rows: strict`).
-    pub strict: bool,
 }
 
 /// A record that was set aside.

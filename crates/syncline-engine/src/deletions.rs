@@ -1,10 +1,7 @@
 //! Which deletions a run makes: only after a complete listing, only rows the stream owns, and never past the guard (R8, R11).
 
-use syncline_connector::{Batch, DeleteAction, Predicate, ReadForm, ReadRequest, Snapshot};
-use syncline_model::schema::OnDelete;
-use syncline_model::{Catalog, RowBatch, TableName};
+use syncline_model::RowBatch;
 
-use crate::engine::Result;
 use crate::pairing::Pair;
 use crate::spec::{Guard, Owns};
 
@@ -55,51 +52,6 @@ pub fn trips(guard: &Guard, n: u64, owned: u64, source_rows: u64) -> Option<Stri
         return Some(format!("{n} of {owned} rows ({percent:.0} %) would go: more than half"));
     }
     None
-}
-
-/// Rows of tables outside the sync that deletions delete or clear along by foreign key.
-#[derive(Debug, Default)]
-pub struct Reached {
-    /// How many.
-    pub rows: u64,
-    /// One sentence per table.
-    pub tables: Vec<String>,
-}
-
-/// What removing `keys` would reach outside this sync.
-pub async fn reached(pair: &Pair, ours: &[TableName], keys: &RowBatch, catalog: &Catalog, dest: &mut dyn Snapshot) -> Result<Reached> {
-    let mut found = Reached::default();
-    if pair.delete != Some(DeleteAction::Remove) || keys.is_empty() {
-        return Ok(found);
-    }
-    for referrer in &pair.referenced_by {
-        let foreign = !ours.contains(&referrer.table) && referrer.key.on_delete != OnDelete::Refuse;
-        let Some(table) = catalog.table(&referrer.table).filter(|_| foreign && referrer.key.parent_columns == pair.key_dest) else {
-            continue;
-        };
-        let request = ReadRequest {
-            table: table.clone(),
-            columns: referrer.key.columns.clone(),
-            filter: vec![Predicate::KeyIn { columns: referrer.key.columns.clone(), keys: keys.clone() }],
-            order: Vec::new(),
-            form: ReadForm::Values,
-            batch_bytes: 256 * 1024,
-            large_over: u64::MAX,
-        };
-        let mut rows = 0u64;
-        let mut stream = dest.read(request).await?;
-        while let Some(batch) = stream.next().await? {
-            if let Batch::Rows(b) = batch {
-                rows += b.len() as u64;
-            }
-        }
-        if rows > 0 {
-            let what = if referrer.key.on_delete == OnDelete::Cascade { "deleted" } else { "cleared" };
-            found.rows += rows;
-            found.tables.push(format!("{rows} rows of `{}` would be {what} along by `{}`", referrer.table, referrer.key.name));
-        }
-    }
-    Ok(found)
 }
 
 #[cfg(test)]

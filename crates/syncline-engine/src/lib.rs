@@ -27,6 +27,7 @@ mod plan;
 mod planned;
 pub mod policy;
 pub mod report;
+mod reach;
 mod retry;
 mod scopes;
 mod settle;

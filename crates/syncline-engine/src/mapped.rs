@@ -423,6 +423,8 @@ fn mapping_table(map: usize, table: &Table, legacy: &str, new: &str, entity: Opt
         stamp: None,
         expects: false,
         rejects_max: 0,
+        // A mapping that cannot be written would leave its row without one.
+        strict: true,
         referenced_by: Vec::new(),
     };
     MappingTable { map, write, entity: entity.map(|(_, v)| v.clone()) }

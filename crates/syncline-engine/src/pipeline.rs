@@ -275,7 +275,7 @@ impl Engine {
     ) -> Result<Option<String>> {
         let mut dest = link.dest.snapshot().await?;
         let mut runs = Vec::with_capacity(pairs.len());
-        let ours: Vec<_> = pairs.iter().map(|p| p.dest.name.clone()).collect();
+        let ours = crate::reach::Ours::of(pairs);
         for (index, pair) in pairs.iter().enumerate() {
             let whole = context.sync.atomic != Atomic::Batch;
             let path = if whole { write_path(link, pair, phase) } else { WritePath::Stage };
@@ -313,7 +313,6 @@ impl Engine {
             streams,
             undo_rows_max: if context.sync.undo { UNDO_ROWS_MAX } else { 0 },
             forget: Vec::new(),
-            strict: pairs.iter().any(|p| p.policy.rows == Rows::Strict),
         }
     }
 
@@ -437,7 +436,8 @@ pub(crate) fn stream_write(pair: &Pair, path: WritePath) -> StreamWrite {
         stamp: pair.policy.options.stamp.clone(),
         expects: pair.policy.edits == crate::spec::Edits::Keep,
         rejects_max: REJECTS_MAX,
-        referenced_by: pair.referenced_by.clone(),
+        strict: pair.policy.rows == Rows::Strict,
+        referenced_by: crate::reach::refusing(pair),
     }
 }
 

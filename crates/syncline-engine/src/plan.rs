@@ -39,7 +39,7 @@ impl Engine {
         let mut dest = link.dest.snapshot().await?;
         let mut ids = self.load_maps(&context, &going, &link.dest_catalog, &mut *dest).await?;
         let mut dry = DryRun::new(link.dest.snapshot().await?, &going, sync.memory, changes_max);
-        let ours: Vec<_> = going.iter().map(|p| p.dest.name.clone()).collect();
+        let ours = crate::reach::Ours::of(&going);
         let mut results = Vec::new();
         for (index, pair) in going.iter().enumerate() {
             let mut run = StreamRun::new(self, &context, &link, pair, index, WritePath::Stage, false, Phase::Everything, &ours);

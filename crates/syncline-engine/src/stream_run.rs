@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use syncline_connector::{Predicate, RawChunk, Reject, Snapshot, StagedRun, WritePath};
-use syncline_model::{Key, LogicalType, RowBatch, TableName, Value};
+use syncline_model::{Key, LogicalType, RowBatch, Value};
 use syncline_store::rows::{Page, ParkedFilter, PositionRow, SegmentRow};
 
 use crate::compare::{self, Choice};
@@ -13,6 +13,7 @@ use crate::mapped::{IdMaps, MappingSink};
 use crate::moving::{Moved, Parked, Selection, Sink, Watch};
 use crate::pairing::Pair;
 use crate::pipeline::{Phase, RunContext};
+use crate::reach::{self, Ours};
 use crate::spec::{Edits, Mode};
 
 /// Keys asked for in one read.
@@ -73,7 +74,7 @@ pub(crate) struct StreamRun<'a> {
     pub index: usize,
     pub raw: bool,
     pub phase: Phase,
-    pub ours: &'a [TableName],
+    pub ours: &'a [Ours],
     pub result: StreamResult,
 }
 
@@ -104,7 +105,7 @@ impl<'a> StreamRun<'a> {
         path: WritePath,
         raw: bool,
         phase: Phase,
-        ours: &'a [TableName],
+        ours: &'a [Ours],
     ) -> Self {
         let width = pair.key_at.len();
         let result = StreamResult {
@@ -416,12 +417,47 @@ impl<'a> StreamRun<'a> {
             self.result.in_scope = self.result.fetched;
         }
         self.result.retried.retain(|k| *k == key.to_json());
-        let gone = self.phase != Phase::Upserts && self.result.fetched == 0;
-        if gone && self.pair.create.is_none() && self.pair.delete.is_some() && self.pair.owns == crate::spec::Owns::Table {
-            staged.staged.stage_deletes(self.index, &keys).await?;
-            self.result.deletes = keys;
+        if self.phase == Phase::Upserts || self.pair.create.is_some() || self.pair.delete.is_none() {
+            return Ok(());
+        }
+        let mut at_source = self.pair.filter_source.clone();
+        at_source.push(Predicate::KeyIn { columns: self.pair.key_source.clone(), keys: keys.clone() });
+        if source.count(&self.pair.source, &at_source).await? > 0 {
+            return Ok(());
+        }
+        if let Some(gone) = self.owned_row(&key, keys, dest, staged).await? {
+            match self.stopped_by_reach(&gone, None, dest).await? {
+                Some(reason) => self.result.held = Some((gone, reason)),
+                None => {
+                    staged.staged.stage_deletes(self.index, &gone).await?;
+                    self.result.deletes = gone;
+                }
+            }
         }
         Ok(())
+    }
+
+    /// The destination's key of a record that the source no longer has, if there is such a row and it is this stream's to delete.
+    async fn owned_row(
+        &self,
+        key: &Key,
+        keys: RowBatch,
+        dest: &mut dyn Snapshot,
+        staged: &mut Landing<'_>,
+    ) -> Result<Option<RowBatch>> {
+        let there = if staged.ids.maps_key(self.index) {
+            let Some(id) = key.0.first().and_then(|k| staged.ids.new_of(self.index, k.view())) else { return Ok(None) };
+            let mut ids = RowBatch::new(1);
+            ids.push(id.view());
+            ids
+        } else if self.pair.owns == crate::spec::Owns::Table {
+            keys
+        } else {
+            return Ok(None);
+        };
+        let mut filter = self.pair.filter_dest.clone();
+        filter.push(Predicate::KeyIn { columns: self.pair.key_dest.clone(), keys: there.clone() });
+        Ok((dest.count(&self.pair.dest, &filter).await? > 0).then_some(there))
     }
 
     /// Records by source key, as JSON: parked ones tried again, differences repaired.
@@ -482,28 +518,37 @@ impl<'a> StreamRun<'a> {
         self.result.extra = decision.extra;
         self.result.held = decision.held;
         let mut delete = decision.delete;
-        let reached = deletions::reached(self.pair, self.ours, &delete, self.link.dest_catalog, dest).await?;
-        if reached.rows > 0 {
-            let tables = reached.tables.join("; ");
-            let stops = if !self.pair.policy.cascade_allow {
-                Some(format!("{tables}; allow it with `cascade: allow`"))
-            } else if approved {
-                None
-            } else {
-                // Rows that go along count like the rows that were asked for (R8).
-                let rows = delete.len() as u64 + reached.rows;
-                deletions::trips(&self.pair.policy.guard, rows, owned, source_rows).map(|reason| format!("{reason}; {tables}"))
-            };
-            if let Some(reason) = stops {
-                self.result.held = Some((std::mem::replace(&mut delete, RowBatch::new(self.pair.key_at.len())), reason));
-            }
+        if let Some(reason) = self.stopped_by_reach(&delete, Some((owned, source_rows)), dest).await? {
+            self.result.held = Some((std::mem::replace(&mut delete, RowBatch::new(self.pair.key_at.len())), reason));
         }
-        self.result.cascades = reached.tables;
         if !delete.is_empty() {
             staged.staged.stage_deletes(self.index, &delete).await?;
         }
         self.result.deletes = delete;
         Ok(())
+    }
+
+    /// Why rows that would go along forbid these deletions. `counts`: rows owned and rows at the source, for the guard.
+    pub(crate) async fn stopped_by_reach(
+        &mut self,
+        delete: &RowBatch,
+        counts: Option<(u64, u64)>,
+        dest: &mut dyn Snapshot,
+    ) -> Result<Option<String>> {
+        let reached = reach::reached(self.pair, self.ours, delete, self.link.dest_catalog, dest).await?;
+        self.result.cascades.clone_from(&reached.tables);
+        if reached.rows == 0 {
+            return Ok(None);
+        }
+        let tables = reached.tables.join("; ");
+        if !self.pair.policy.cascade_allow {
+            return Ok(Some(format!("{tables}; allow it with `cascade: allow`")));
+        }
+        // Rows that go along count like the rows that were asked for (R8).
+        let rows = delete.len() as u64 + reached.rows;
+        let guarded = counts.filter(|_| !self.context.options.approve_deletes);
+        let trips = guarded.and_then(|(owned, source)| deletions::trips(&self.pair.policy.guard, rows, owned, source));
+        Ok(trips.map(|reason| format!("{reason}; {tables}")))
     }
 }
 

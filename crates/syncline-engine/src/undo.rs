@@ -76,7 +76,6 @@ impl Engine {
             streams: pairs.iter().map(undo_write).collect(),
             undo_rows_max: 0,
             forget: Vec::new(),
-            strict: false,
         };
         let mut staged = link.dest.begin(spec.clone()).await?;
         let mut refused = Vec::new();
@@ -111,7 +110,8 @@ fn undo_write(pair: &Pair) -> StreamWrite {
         stamp: None,
         expects: false,
         rejects_max: u64::from(u32::MAX),
-        referenced_by: pair.referenced_by.clone(),
+        strict: false,
+        referenced_by: crate::reach::refusing(pair),
     }
 }
 

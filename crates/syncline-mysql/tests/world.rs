@@ -101,12 +101,13 @@ pub fn stream(table: &Table) -> StreamWrite {
         stamp: None,
         expects: false,
         rejects_max: 1000,
+        strict: false,
         referenced_by: vec![],
     }
 }
 
 pub fn run(streams: Vec<StreamWrite>) -> RunSpec {
-    RunSpec { marker: marker("run-1"), streams, undo_rows_max: 0, forget: Vec::new(), strict: false }
+    RunSpec { marker: marker("run-1"), streams, undo_rows_max: 0, forget: Vec::new() }
 }
 
 /// Stages rows into one table, applies and commits.

@@ -93,13 +93,14 @@ pub fn write_of(table: &Table) -> StreamWrite {
         stamp: None,
         expects: false,
         rejects_max: 1000,
+        strict: false,
         referenced_by: Vec::new(),
     }
 }
 
 pub fn run_spec(stream: StreamWrite) -> RunSpec {
     let marker = Marker { sync: "s".into(), scope: String::new(), stream: String::new(), run: "r1".into(), step: 1 };
-    RunSpec { marker, streams: vec![stream], undo_rows_max: 0, forget: Vec::new(), strict: false }
+    RunSpec { marker, streams: vec![stream], undo_rows_max: 0, forget: Vec::new() }
 }
 
 pub async fn begin(db: &Database, stream: StreamWrite) -> Box<dyn StagedRun> {

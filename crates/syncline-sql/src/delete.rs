@@ -5,7 +5,7 @@ use syncline_connector::{DeleteAction, Reject, Result};
 use crate::order::Group;
 use crate::run::SqlRun;
 use crate::session::CycleInsert;
-use crate::stream::refs;
+use crate::stream::{Stream, refs};
 
 impl SqlRun {
     /// Deletes the staged keys of a group.
@@ -30,18 +30,48 @@ impl SqlRun {
     /// free. Rows that others still point at wait for [`SqlRun::delete_group`].
     pub(crate) async fn delete_early(&mut self) -> Result<()> {
         for group in self.groups.clone().iter().rev() {
-            for &stream in &group.streams {
+            let removed = |s: &Stream| s.made.deletions && !s.created && s.write.deletes == DeleteAction::Remove;
+            let streams: Vec<usize> = group.streams.iter().copied().filter(|&s| removed(&self.streams[s])).collect();
+            let before = self.staged_left(&streams).await?;
+            for &stream in &streams {
+                let pointed_at: Vec<String> = self.pointed_at(stream);
                 let s = &self.streams[stream];
-                if s.made.deletions && !s.created && s.write.deletes == DeleteAction::Remove {
-                    let pointed_at: Vec<String> = self.pointed_at(stream);
-                    let s = &self.streams[stream];
-                    let on = self.dialect().keys_match(&refs(&s.key), "d", "s");
-                    let free = if pointed_at.is_empty() { "1 = 1".to_owned() } else { format!("NOT ({})", pointed_at.join(" OR ")) };
-                    let sql = self.dialect().delete_from(&s.table, &s.deletions, &on, &free);
-                    let deleted = self.step("apply.delete_first", &sql).await?;
-                    self.streams[stream].outcome.deleted += deleted;
-                }
+                let on = self.dialect().keys_match(&refs(&s.key), "d", "s");
+                let free = if pointed_at.is_empty() { "1 = 1".to_owned() } else { format!("NOT ({})", pointed_at.join(" OR ")) };
+                let sql = self.dialect().delete_from(&s.table, &s.deletions, &on, &free);
+                let deleted = self.step("apply.delete_first", &sql).await?;
+                self.streams[stream].outcome.deleted += if before.is_some() { 0 } else { deleted };
             }
+            self.count_removed(&streams, before).await?;
+        }
+        Ok(())
+    }
+
+    /// How many rows on the deletion lists are there, where rows of these streams take each other along: systems differ in whether the
+    /// rows that go along are counted.
+    async fn staged_left(&mut self, streams: &[usize]) -> Result<Option<Vec<u64>>> {
+        let tables: Vec<_> = streams.iter().map(|&s| &self.streams[s].write.table).collect();
+        let takes_along = |k: &syncline_model::ForeignKey| {
+            k.on_delete == syncline_model::schema::OnDelete::Cascade && tables.iter().any(|t| t.name == k.parent)
+        };
+        if !tables.iter().any(|t| t.foreign_keys.iter().any(takes_along)) {
+            return Ok(None);
+        }
+        let mut counts = Vec::with_capacity(streams.len());
+        for &stream in streams {
+            let s = &self.streams[stream];
+            let on = self.dialect().keys_match(&refs(&s.key), "d", "s");
+            let sql = format!("SELECT count(*) AS n FROM {} d WHERE EXISTS (SELECT 1 FROM {} s WHERE {on})", s.table, s.deletions);
+            let answer = self.rows(&sql, &[crate::stream::number_column("n")]).await?;
+            counts.push(crate::stream::whole(&answer, 0, 0)?);
+        }
+        Ok(Some(counts))
+    }
+
+    async fn count_removed(&mut self, streams: &[usize], before: Option<Vec<u64>>) -> Result<()> {
+        let (Some(before), Some(after)) = (before, self.staged_left(streams).await?) else { return Ok(()) };
+        for ((&stream, before), after) in streams.iter().zip(before).zip(after) {
+            self.streams[stream].outcome.deleted += before.saturating_sub(after);
         }
         Ok(())
     }
@@ -162,12 +192,13 @@ impl SqlRun {
     }
 
     async fn remove_each(&mut self, streams: &[usize]) -> Result<()> {
+        let before = self.staged_left(streams).await?;
         for &stream in streams {
             let sql = self.remove_sql(stream);
             let removed = self.step("apply.delete", &sql).await?;
-            self.streams[stream].outcome.deleted += removed;
+            self.streams[stream].outcome.deleted += if before.is_some() { 0 } else { removed };
         }
-        Ok(())
+        self.count_removed(streams, before).await
     }
 
     async fn remove_guarded(&mut self, streams: &[usize]) -> Result<()> {

@@ -27,7 +27,6 @@ pub struct SqlRun {
     pub(crate) streams: Vec<Stream>,
     pub(crate) undo_rows_max: u64,
     pub(crate) forget: Vec<String>,
-    pub(crate) strict: bool,
     /// The bookkeeping tables are there.
     pub(crate) bookkeeping: bool,
     /// Deletions that free unique values were made before the writes; the remaining ones free nothing.
@@ -51,7 +50,6 @@ impl SqlRun {
             streams,
             undo_rows_max: spec.undo_rows_max,
             forget: spec.forget,
-            strict: spec.strict,
             bookkeeping: false,
             deleted_early: false,
             groups,
@@ -191,8 +189,7 @@ impl SqlRun {
     }
 
     fn refuse_rejects_when_strict(&self) -> Result<()> {
-        let bad = self.streams.iter().find(|s| !s.outcome.rejects.is_empty());
-        match bad.filter(|_| self.strict) {
+        match self.streams.iter().find(|s| s.write.strict && !s.outcome.rejects.is_empty()) {
             None => Ok(()),
             Some(s) => {
                 let r = &s.outcome.rejects[0];

@@ -129,6 +129,7 @@ pub fn stream(table: &Table, ddl: Option<TableDdl>) -> StreamWrite {
         stamp: None,
         expects: false,
         rejects_max: 1000,
+        strict: false,
         referenced_by: Vec::new(),
     }
 }
@@ -138,7 +139,7 @@ pub fn marker(run: &str) -> Marker {
 }
 
 pub fn spec(run: &str, streams: Vec<StreamWrite>) -> RunSpec {
-    RunSpec { marker: marker(run), streams, undo_rows_max: 1000, forget: Vec::new(), strict: false }
+    RunSpec { marker: marker(run), streams, undo_rows_max: 1000, forget: Vec::new() }
 }
 
 /// Stages and applies rows of one stream and commits; the rejects of staging and what was applied.

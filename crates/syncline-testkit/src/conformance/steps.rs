@@ -150,6 +150,7 @@ pub(super) fn write_of(table: &Table) -> StreamWrite {
         stamp: None,
         expects: false,
         rejects_max: 1000,
+        strict: false,
         referenced_by: Vec::new(),
     }
 }
@@ -159,7 +160,7 @@ pub(super) fn marker(run: &str) -> Marker {
 }
 
 pub(super) fn run_of(run: &str, streams: Vec<StreamWrite>) -> RunSpec {
-    RunSpec { marker: marker(run), streams, undo_rows_max: 1000, forget: Vec::new(), strict: false }
+    RunSpec { marker: marker(run), streams, undo_rows_max: 1000, forget: Vec::new() }
 }
 
 /// Applies and commits.

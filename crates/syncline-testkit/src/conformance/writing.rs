@@ -199,9 +199,8 @@ pub async fn a_strict_run_fails_on_any_reject(h: &dyn Harness) {
     h.execute(PART).await;
     let mut destination = destination(h).await;
     let table = discovered(&mut *destination, "part").await;
-    let mut spec = run_of("r1", vec![write_of(&table)]);
-    spec.strict = true;
-    let mut staged = destination.begin(spec).await.expect("begin");
+    let write = StreamWrite { strict: true, ..write_of(&table) };
+    let mut staged = destination.begin(run_of("r1", vec![write])).await.expect("begin");
     let rows = [vec![Value::I64(1), Value::I64(1)], vec![Value::I64(2), Value::I64(77)]];
     let failed = match staged.stage(0, &batch(&rows)).await {
         Err(_) => true,

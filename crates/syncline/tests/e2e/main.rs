@@ -7,6 +7,7 @@ mod keep;
 mod modes;
 mod outcomes;
 mod plan;
+mod reach;
 mod real_jobs;
 mod same;
 mod scopes;
