@@ -43,8 +43,7 @@ pub async fn rows_by_key(pair: &Pair, keys: &RowBatch, memory: u64, dest: &mut d
     if keys.is_empty() || pair.create.is_some() {
         return Ok(found);
     }
-    let added: Vec<&str> = if pair.alter.is_empty() { Vec::new() } else { pair.drift.iter().filter_map(|d| d.column.as_deref()).collect() };
-    let there: Vec<usize> = (0..pair.columns.len()).filter(|&c| !added.contains(&pair.columns[c].name.as_str())).collect();
+    let there = pair.columns_there();
     let request = ReadRequest {
         table: pair.dest.clone(),
         columns: there.iter().map(|&c| pair.columns[c].name.clone()).collect(),
@@ -60,12 +59,7 @@ pub async fn rows_by_key(pair: &Pair, keys: &RowBatch, memory: u64, dest: &mut d
         let Batch::Rows(rows) = batch else { continue };
         for row in rows.rows() {
             let mut whole = RowBatch::new(pair.columns.len());
-            for c in 0..pair.columns.len() {
-                match there.iter().position(|&t| t == c) {
-                    Some(at) => whole.push_encoded(row.encoded(at)),
-                    None => whole.push(syncline_model::ValueRef::Null),
-                }
-            }
+            pair.widen(row, &there, &mut whole);
             let key = Key::of(whole.row(0), &pair.key_at).canonical(&canons);
             found.insert(key, pack(whole.row(0)));
         }

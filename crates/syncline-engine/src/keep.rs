@@ -2,24 +2,21 @@
 //! what both changed is decided by the strategy and written down; every write re-tests the row it was decided on (R40).
 
 use std::collections::HashMap;
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
 use syncline_connector::{Batch, Predicate, ReadForm, ReadRequest, Snapshot, StagedRun};
-use syncline_model::detect::{Field, FieldRule, Times, detect};
+use syncline_model::detect::{ConflictCause, Field, FieldRule, Times, detect};
 use syncline_model::normalise::Normaliser;
 use syncline_model::resolve::{LastModifier, Side, Strategy, Why, resolve};
 use syncline_model::{Key, RowBatch, RowRef, ValueRef, json};
 use syncline_store::rows::ConflictRow;
 
-use crate::engine::{Engine, EngineError, Result};
+use crate::bases::BaseSpool;
+use crate::engine::{EngineError, Result};
 use crate::moving::{Moved, Selection, batch_bytes, large_over, request, source_key, transform};
 use crate::pairing::Pair;
-use crate::pipeline::RunContext;
 use crate::spec::Conflicts;
-use crate::stream_run::{StreamResult, StreamRun};
+use crate::stream_run::StreamRun;
 
-/// Bases saved to the state in one go.
-const BASES_PER_WRITE: usize = 5_000;
 /// What the sync calls itself in a `last_modified_by` column.
 const OWN_NAME: &str = "syncline";
 
@@ -69,7 +66,7 @@ impl StreamRun<'_> {
         let pair = self.pair;
         let canons = pair.key_canons();
         let names: Vec<Vec<u8>> = keys.iter().map(|k| k.canonical(&canons)).collect();
-        let bases = self.bases_of(&names).await?;
+        let bases = self.engine.bases_of(&self.context.sync.name, self.context.scope, pair, &names).await?;
         let present = if pair.create.is_some() { DestRows::default() } else { self.rows_at_destination(rows, dest).await? };
         let rules = rules(pair);
         let mut write = RowBatch::new(pair.columns.len());
@@ -126,13 +123,16 @@ impl StreamRun<'_> {
             .iter()
             .map(|&(c, rule)| Field { name: &pair.columns[c].name, rule, source: Some(row.get(c)), destination: there.get(c) })
             .collect();
-        let base = base.filter(|b| b.len() == fields.len());
         let times = Times { last_synced_at: self.result.position.as_ref().and_then(|p| p.last_synced_at), ..Times::default() };
         let summary = detect(&fields, base, times);
         let strategy = strategy(pair.policy.conflicts);
         let resolution = resolve(&fields, base, &summary, strategy, modifier);
         for note in &resolution.notes {
-            let Why::Conflict { .. } = note.why else { continue };
+            let Why::Conflict { cause, .. } = note.why else { continue };
+            if note.winner == Side::Source && cause != ConflictCause::NeverSynced {
+                let there = Key(pair.key_at.iter().map(|&c| there.get(c).to_owned()).collect());
+                self.result.edited.insert((there.to_json(), note.name.to_owned()));
+            }
             let f = &fields[note.field];
             let text = |v: ValueRef<'_>| json::from_value(v).to_string();
             self.result.conflicts.push(ConflictRow {
@@ -166,13 +166,6 @@ impl StreamRun<'_> {
         Decided::Written(resolution.base)
     }
 
-    async fn bases_of(&self, names: &[Vec<u8>]) -> Result<Vec<Option<Vec<u64>>>> {
-        let mut tx = self.engine.store.begin().await?;
-        let bases = tx.load_bases(&self.context.sync.name, self.context.scope, &self.pair.stream, names).await?;
-        tx.commit().await?;
-        Ok(bases)
-    }
-
     /// The destination's rows with the keys of `rows`, marked ones included.
     async fn rows_at_destination(&self, rows: &RowBatch, dest: &mut dyn Snapshot) -> Result<DestRows> {
         let pair = self.pair;
@@ -182,7 +175,8 @@ impl StreamRun<'_> {
         if keys.is_empty() {
             return Ok(found);
         }
-        let mut columns: Vec<String> = pair.columns.iter().map(|c| c.name.clone()).collect();
+        let there = pair.columns_there();
+        let mut columns: Vec<String> = there.iter().map(|&c| pair.columns[c].name.clone()).collect();
         columns.extend(pair.policy.options.last_modified_by.iter().cloned());
         let ask = ReadRequest {
             table: pair.dest.clone(),
@@ -198,9 +192,10 @@ impl StreamRun<'_> {
         while let Some(batch) = stream.next().await? {
             let Batch::Rows(batch) = batch else { continue };
             for row in batch.rows() {
-                found.at.insert(Key::of(row, &pair.key_at).canonical(&canons), found.rows.len());
-                (0..pair.columns.len()).for_each(|c| found.rows.push_encoded(row.encoded(c)));
-                let by = (row.width() > pair.columns.len()).then(|| row.get(pair.columns.len()));
+                pair.widen(row, &there, &mut found.rows);
+                let last = found.rows.len() - 1;
+                found.at.insert(Key::of(found.rows.row(last), &pair.key_at).canonical(&canons), last);
+                let by = (row.width() > there.len()).then(|| row.get(there.len()));
                 found.modifier.push(self.modifier(by));
             }
         }
@@ -261,77 +256,4 @@ fn normaliser(field_type: &str) -> Option<Normaliser> {
 fn source_hashes(row: RowRef<'_>, rules: &[(usize, FieldRule)]) -> Vec<u64> {
     let mut scratch = Vec::new();
     rules.iter().map(|&(c, rule)| syncline_model::detect::base_hash(row.get(c), rule, &mut scratch)).collect()
-}
-
-/// New bases on their way to the state: in a file, so that memory stays flat whatever the table.
-#[derive(Debug)]
-pub(crate) struct BaseSpool {
-    file: BufWriter<std::fs::File>,
-    rows: u64,
-}
-
-impl BaseSpool {
-    fn new() -> Result<Self> {
-        Ok(Self { file: BufWriter::new(tempfile::tempfile().map_err(spool_error)?), rows: 0 })
-    }
-
-    fn add(&mut self, key: &[u8], hashes: &[u64]) -> Result<()> {
-        let mut write = |b: &[u8]| self.file.write_all(b).map_err(spool_error);
-        write(&(key.len() as u32).to_le_bytes())?;
-        write(key)?;
-        write(&(hashes.len() as u32).to_le_bytes())?;
-        for h in hashes {
-            write(&h.to_le_bytes())?;
-        }
-        self.rows += 1;
-        Ok(())
-    }
-}
-
-fn spool_error(e: std::io::Error) -> EngineError {
-    syncline_connector::Error::new(syncline_connector::ErrorKind::Unavailable, "temp_file", "keep bases in a temporary file")
-        .hint("is there room where temporary files go (TMPDIR)?")
-        .because(e)
-        .into()
-}
-
-impl Engine {
-    /// Saves the spooled bases of a stream.
-    pub(crate) async fn save_bases(&self, context: &RunContext<'_>, pair: &Pair, result: &mut StreamResult) -> Result<()> {
-        let Some(spool) = result.bases.take() else { return Ok(()) };
-        let mut file = spool.file.into_inner().map_err(|e| spool_error(e.into_error()))?;
-        // Until the commit they are nobody's base: a base that ran ahead of a destination that was rolled back would make the source's
-        // change look like one that was made long ago, and it would never be carried over.
-        let scope = crate::settle::waiting(&context.run.id);
-        let (sync, scope, stream) = (&context.sync.name, scope.as_str(), &pair.stream);
-        file.seek(SeekFrom::Start(0)).map_err(spool_error)?;
-        let mut reader = BufReader::new(file);
-        let mut left = spool.rows;
-        while left > 0 {
-            let mut rows = Vec::new();
-            while left > 0 && rows.len() < BASES_PER_WRITE {
-                rows.push(read_base(&mut reader).map_err(spool_error)?);
-                left -= 1;
-            }
-            let mut tx = self.store.begin().await?;
-            tx.save_bases(sync, scope, stream, &rows).await?;
-            tx.commit().await?;
-        }
-        Ok(())
-    }
-}
-
-fn read_base(from: &mut impl Read) -> std::io::Result<(Vec<u8>, Vec<u64>)> {
-    let mut word = [0u8; 4];
-    from.read_exact(&mut word)?;
-    let mut key = vec![0u8; u32::from_le_bytes(word) as usize];
-    from.read_exact(&mut key)?;
-    from.read_exact(&mut word)?;
-    let mut hashes = Vec::with_capacity(u32::from_le_bytes(word) as usize);
-    let mut long = [0u8; 8];
-    for _ in 0..u32::from_le_bytes(word) {
-        from.read_exact(&mut long)?;
-        hashes.push(u64::from_le_bytes(long));
-    }
-    Ok((key, hashes))
 }

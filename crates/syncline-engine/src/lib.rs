@@ -4,6 +4,7 @@
 //! [`Engine`] is the face; [`spec`] what the user asked for; [`report`] what comes back.
 
 mod account;
+mod bases;
 mod batch;
 mod check;
 mod compare;
@@ -26,8 +27,8 @@ mod pipeline;
 mod plan;
 mod planned;
 pub mod policy;
-pub mod report;
 mod reach;
+pub mod report;
 mod retry;
 mod scopes;
 mod settle;

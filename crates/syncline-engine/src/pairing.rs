@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use syncline_connector::write::Referrer;
 use syncline_connector::{Connector, DeleteAction, Predicate, TableDdl};
 use syncline_model::schema::TableKind;
-use syncline_model::{Canon, Catalog, Column, Engine, Table, TableName};
+use syncline_model::{Canon, Catalog, Column, Engine, RowBatch, RowRef, Table, TableName, ValueRef};
 
 use crate::condition;
 use crate::create;
@@ -102,6 +102,27 @@ impl Pair {
     #[must_use]
     pub fn maps_ids(&self) -> bool {
         self.policy.options.ids.is_some() || !self.foreign_ids.is_empty()
+    }
+
+    /// Staged columns that the destination has already: in a plan, a column that the run adds is not there to be read. In a run it is, and
+    /// is empty.
+    #[must_use]
+    pub fn columns_there(&self) -> Vec<usize> {
+        let added = |name: &str| {
+            let is = |d: &&Drift| d.kind == "new_column" && d.column.as_deref() == Some(name);
+            !self.alter.is_empty() && self.drift.iter().any(|d| is(&d))
+        };
+        (0..self.columns.len()).filter(|&c| !added(&self.columns[c].name)).collect()
+    }
+
+    /// A row of the columns that are there, as one of all staged columns.
+    pub fn widen(&self, row: RowRef<'_>, there: &[usize], out: &mut RowBatch) {
+        for c in 0..self.columns.len() {
+            match there.iter().position(|&t| t == c) {
+                Some(at) => out.push_encoded(row.encoded(at)),
+                None => out.push(ValueRef::Null),
+            }
+        }
     }
 
     /// The collection key of the state (S3-STATE).

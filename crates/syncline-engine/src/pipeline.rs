@@ -308,12 +308,7 @@ impl Engine {
             write
         };
         let streams = pairs.iter().map(one).collect();
-        RunSpec {
-            marker: marker.clone(),
-            streams,
-            undo_rows_max: if context.sync.undo { UNDO_ROWS_MAX } else { 0 },
-            forget: Vec::new(),
-        }
+        RunSpec { marker: marker.clone(), streams, undo_rows_max: if context.sync.undo { UNDO_ROWS_MAX } else { 0 }, forget: Vec::new() }
     }
 
     async fn prepare(&self, link: &mut Link, pairs: &[Pair]) -> Result<()> {

@@ -1,5 +1,7 @@
 //! `plan`: what a run would do, found by the run's own steps with a staged run that writes nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use syncline_connector::WritePath;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -7,7 +9,7 @@ use crate::dry::DryRun;
 use crate::engine::{Engine, Result, RunOptions};
 use crate::pairing::Pair;
 use crate::pipeline::{Phase, RunContext};
-use crate::report::{Plan, StreamPlan};
+use crate::report::{Plan, PlannedChange, StreamPlan};
 use crate::spec::SyncSpec;
 use crate::stream_run::{Landing, StreamResult, StreamRun};
 
@@ -48,7 +50,8 @@ impl Engine {
             results.push(run.into_result());
         }
         let applied = syncline_connector::StagedRun::apply(&mut dry).await?;
-        let changes = std::mem::take(&mut dry.changes);
+        let mut changes = std::mem::take(&mut dry.changes);
+        say_what_was_edited(&mut changes, &going, &results);
         let mut streams = Vec::new();
         for ((pair, result), outcome) in going.iter().zip(&results).zip(&applied.outcomes) {
             streams.push(stream_plan(pair, result, outcome));
@@ -75,6 +78,18 @@ pub fn config_fingerprint(sync: &SyncSpec) -> String {
     format!("{:016x}", xxh3_64(text.as_bytes()))
 }
 
+/// Fields that the destination edited since the last run are marked: applying the plan loses those edits.
+fn say_what_was_edited(changes: &mut [PlannedChange], pairs: &[Pair], results: &[StreamResult]) {
+    let edited: BTreeMap<&str, &BTreeSet<(String, String)>> =
+        pairs.iter().zip(results).map(|(p, r)| (p.stream.as_str(), &r.edited)).filter(|(_, e)| !e.is_empty()).collect();
+    for change in changes.iter_mut() {
+        let Some(edited) = edited.get(change.stream.as_str()) else { continue };
+        for field in &mut change.fields {
+            field.edited_at_destination = edited.contains(&(change.key.clone(), field.field.clone()));
+        }
+    }
+}
+
 fn shape_of(pair: &Pair) -> StreamPlan {
     let mut ddl = pair.alter.clone();
     if let Some(made) = &pair.create {
@@ -94,7 +109,7 @@ fn shape_of(pair: &Pair) -> StreamPlan {
 }
 
 fn stream_plan(pair: &Pair, result: &StreamResult, outcome: &syncline_connector::StreamOutcome) -> StreamPlan {
-    let mut by_code: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
+    let mut by_code: BTreeMap<String, u64> = BTreeMap::new();
     result.parked.iter().for_each(|p| *by_code.entry(p.code.clone()).or_default() += 1);
     StreamPlan {
         mode: result.mode.clone(),

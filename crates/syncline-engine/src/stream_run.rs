@@ -1,5 +1,7 @@
 //! One stream within a run: which rows are moved, which keys are deleted, and what that adds up to.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use syncline_connector::{Predicate, RawChunk, Reject, Snapshot, StagedRun, WritePath};
 use syncline_model::{Key, LogicalType, RowBatch, Value};
@@ -58,10 +60,12 @@ pub(crate) struct StreamResult {
     pub retried: Vec<String>,
     /// Conflicts.
     pub conflicts: Vec<syncline_store::rows::ConflictRow>,
+    /// Fields that are written over an edit of the destination: its key, the column.
+    pub edited: BTreeSet<(String, String)>,
     /// Sentences for the run.
     pub remarks: Vec<String>,
     /// New bases, spooled.
-    pub bases: Option<crate::keep::BaseSpool>,
+    pub bases: Option<crate::bases::BaseSpool>,
     /// Start, for the duration.
     pub started_ms: u64,
 }
@@ -127,6 +131,7 @@ impl<'a> StreamRun<'a> {
             cursor_max: None,
             retried: Vec::new(),
             conflicts: Vec::new(),
+            edited: BTreeSet::new(),
             remarks: Vec::new(),
             bases: None,
             started_ms: engine.clock.monotonic_ms(),
@@ -438,13 +443,7 @@ impl<'a> StreamRun<'a> {
     }
 
     /// The destination's key of a record that the source no longer has, if there is such a row and it is this stream's to delete.
-    async fn owned_row(
-        &self,
-        key: &Key,
-        keys: RowBatch,
-        dest: &mut dyn Snapshot,
-        staged: &mut Landing<'_>,
-    ) -> Result<Option<RowBatch>> {
+    async fn owned_row(&self, key: &Key, keys: RowBatch, dest: &mut dyn Snapshot, staged: &mut Landing<'_>) -> Result<Option<RowBatch>> {
         let there = if staged.ids.maps_key(self.index) {
             let Some(id) = key.0.first().and_then(|k| staged.ids.new_of(self.index, k.view())) else { return Ok(None) };
             let mut ids = RowBatch::new(1);

@@ -71,12 +71,8 @@ impl Engine {
             run: context.run.id.clone(),
             step: 1,
         };
-        let spec = RunSpec {
-            marker: marker.clone(),
-            streams: pairs.iter().map(undo_write).collect(),
-            undo_rows_max: 0,
-            forget: Vec::new(),
-        };
+        let spec =
+            RunSpec { marker: marker.clone(), streams: pairs.iter().map(undo_write).collect(), undo_rows_max: 0, forget: Vec::new() };
         let mut staged = link.dest.begin(spec.clone()).await?;
         let mut refused = Vec::new();
         for index in 0..pairs.len() {

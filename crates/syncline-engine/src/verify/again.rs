@@ -269,11 +269,9 @@ impl Again<'_> {
                 rows.push((hash, rules.iter().map(|&(c, rule)| base_hash(row.get(c), rule, &mut scratch)).collect::<Vec<u64>>()));
             }
         }
-        let mut tx = self.engine.store.begin().await?;
-        let bases = tx.load_bases(&self.sync.name, self.scope, &self.pair.stream, &names).await?;
-        tx.commit().await?;
+        let bases = self.engine.bases_of(&self.sync.name, self.scope, self.pair, &names).await?;
         for ((hash, now), base) in rows.into_iter().zip(bases) {
-            let Some(base) = base.filter(|b| b.len() == now.len()) else { continue };
+            let Some(base) = base else { continue };
             let unchanged = rules.iter().zip(now.iter().zip(&base)).filter(|(_, (n, b))| n == b && **b != NO_BASE);
             kept.insert(hash, unchanged.map(|(&(c, _), _)| c).collect());
         }

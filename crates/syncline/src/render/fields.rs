@@ -34,6 +34,7 @@ fn line(out: &Out, field: &FieldChange, kind: ChangeKind, width: usize) {
         (ChangeKind::Update, Some(before), Some(after)) => format!("{before} → {after}"),
         (_, before, after) => before.or(after).unwrap_or_default(),
     };
-    let edited = if field.edited_at_destination { out.paint(Tone::Dim, "  (edited at the destination)") } else { String::new() };
+    let edited =
+        if field.edited_at_destination { out.paint(Tone::Warn, "  (edited at the destination since the last run)") } else { String::new() };
     out.line(format!("      {name}{pad}  {body}{edited}"));
 }

@@ -202,3 +202,25 @@ fn the_legacy_id_may_be_listed_among_the_fields_whatever_the_key_is_called() {
     assert_eq!(to.value("SELECT string_agg(legacy_clinic_id || name, ' ' ORDER BY name) FROM clinic"), "1North 2South");
     assert_eq!(written(&world.run(&[], 0)), 0);
 }
+
+// req: FR-010, FR-015
+// rule: R8
+#[test]
+fn one_mapped_record_that_is_gone_is_deleted_by_its_source_key_as_the_policy_says() {
+    for (policy, left) in [("mirror", "Bob Cid"), ("deactivate", "Ann Bob Cid"), ("ignore", "Ann Bob Cid")] {
+        let (from, to) = sides();
+        to.execute("ALTER TABLE patient ADD is_active boolean NOT NULL DEFAULT true; ALTER TABLE clinic ADD is_active boolean NOT NULL DEFAULT true");
+        let world = world(&from, &to, &format!("    deletes: {policy}\n    owns: mapped\n"), by_table);
+        world.run(&[], 0);
+        let key = |k: &str| world.run(&["--stream", "patient", "--key", k], 0);
+        assert_eq!(written(&key("10")), 0, "{policy}: it is there");
+        from.execute("DELETE FROM patient WHERE patient_id = 10");
+        let run = key("10");
+        assert_eq!(book(&run, "deleted"), u64::from(policy != "ignore"), "{policy}: {run}");
+        assert_eq!(to.value("SELECT string_agg(name, ' ' ORDER BY name) FROM patient"), left, "{policy}");
+        let inactive = to.value("SELECT coalesce(string_agg(name, ' '), '') FROM patient WHERE NOT is_active");
+        assert_eq!(inactive, if policy == "deactivate" { "Ann" } else { "" }, "{policy}");
+        assert_eq!(written(&key("10")), 0, "{policy}: once");
+        assert_eq!(written(&key("4711")), 0, "{policy}: never mapped");
+    }
+}

@@ -121,3 +121,53 @@ fn an_unknown_strategy_and_a_merge_without_a_modifier_are_refused() {
     }
     assert_eq!(to.tables().len(), 0);
 }
+
+// req: S4-003, S2-E2
+// case: D13
+#[test]
+fn a_column_added_on_the_way_is_planned_and_filled_and_no_edit_is_forgotten_over_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for to in [Side::postgres(), Side::mariadb(), Side::sqlite(folder.path(), "to.db")] {
+        let kind = to.kind();
+        let from = Side::mariadb();
+        from.execute(MEMBER);
+        let world = World::between(&from, &to, "    edits: keep\n    schema_changes: add\n");
+        world.run(&[], 0);
+        from.execute(
+            "ALTER TABLE member ADD city varchar(40) AFTER name; UPDATE member SET city = 'Cork', email = 'new@x.org' WHERE id = 1",
+        );
+        to.execute("UPDATE member SET note = 'mine' WHERE id IN (1, 2)");
+        let plan = world.syncline(&["plan", "--json"]).ends_with(0).json();
+        assert_eq!(plan[0]["streams"][0]["updates"], 1, "{kind}: {plan}");
+        let fields: Vec<&Json> = plan[0]["changes"][0]["fields"].as_array().unwrap().iter().map(|f| &f["field"]).collect();
+        assert_eq!(fields, ["city", "email"], "{kind}: {plan}");
+        let run = world.run(&[], 0);
+        assert_eq!((book(&run, "updated"), &run["conflicts"]), (1, &json!(0)), "{kind}: {run}");
+        let content = |id: u32| to.content("member", &["name", "city", "email", "note"], &format!("id = {id}"));
+        assert_eq!([content(1), content(2)], ["Ann|Cork|new@x.org|mine", "Bob|~|bob@x.org|mine"], "{kind}");
+        assert_eq!(written(&world.run(&[], 0)), 0, "{kind}");
+        let report = world.syncline(&["verify", "--json"]).ends_with(0).json();
+        assert_eq!((&report[0]["passed"], &report[0]["streams"][0]["kept"]), (&json!(true), &json!(2)), "{kind}: {report}");
+    }
+}
+
+// req: S4-003, FR-003
+#[test]
+fn a_plan_says_which_fields_were_edited_at_the_destination_and_would_be_written_over() {
+    let (from, to, world) = synced("");
+    from.execute("UPDATE member SET name = 'Theirs', note = 'new' WHERE id = 1");
+    to.execute("UPDATE member SET name = 'Ours', phone = 'kept' WHERE id = 1");
+    let plan = world.syncline(&["plan", "--json"]).ends_with(0).json();
+    let edited = |name: &str| {
+        let fields = plan[0]["changes"][0]["fields"].as_array().unwrap();
+        fields.iter().find(|f| f["field"] == name).map(|f| f["edited_at_destination"] == true)
+    };
+    assert_eq!([edited("name"), edited("note"), edited("phone")], [Some(true), Some(false), None], "{plan}");
+    let text = world.syncline(&["plan"]).ends_with(0).stdout;
+    let line = text.lines().find(|l| l.contains("Ours")).unwrap();
+    assert!(line.contains("edited at the destination"), "{text}");
+    assert!(!text.lines().find(|l| l.contains("n1")).unwrap().contains("edited"), "{text}");
+    world.run(&[], 0);
+    let said = world.syncline(&["conflicts", "last"]).ends_with(0).stdout;
+    assert!(said.contains("changed on both sides since the last sync"), "{said}");
+}

@@ -62,6 +62,24 @@ fn strict_rows_roll_the_whole_run_back() {
     assert_eq!(there, "0");
 }
 
+// req: FR-009
+#[test]
+fn a_strict_stream_is_strict_for_itself_and_leaves_the_others_to_their_own_rule() {
+    let (from, to) = sides();
+    from.execute("CREATE TABLE dues (id int PRIMARY KEY, euro int); INSERT INTO dues VALUES (1, 10), (2, -1)");
+    let made = "CREATE TABLE member (id int PRIMARY KEY, name text, email text, born text);
+        CREATE TABLE dues (id int PRIMARY KEY, euro int CHECK (euro >= 0))";
+    to.execute(made);
+    let streams = |strict: &str, other: &str| format!("    streams: {{ {strict}: {{ rows: strict }}, {other}: {{}} }}\n");
+    let run = World::between(&from, &to, &streams("member", "dues")).run(&[], 3);
+    assert_eq!((&run["books"]["created"], &run["books"]["parked"]), (&json!(5), &json!(1)), "{run}");
+    assert_eq!(to.value("SELECT count(*) FROM dues"), "1");
+    from.execute("UPDATE dues SET euro = 11 WHERE id = 1");
+    let run = World::between(&from, &to, &streams("dues", "member")).run(&[], 1);
+    assert_eq!(run["error"]["code"], "check_violated", "{run}");
+    assert_eq!(to.value("SELECT euro FROM dues WHERE id = 1"), "10");
+}
+
 // req: FR-006, S3-RESULT
 // rule: R27
 #[test]

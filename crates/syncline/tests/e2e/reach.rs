@@ -21,11 +21,14 @@ fn destinations(folder: &std::path::Path) -> [Side; 3] {
 }
 
 fn club_only(options: &str) -> String {
-    format!("    deletes: mirror\n    owns: table\n    guard: {{ max_delete_ratio: 0.9, max_delete_rows: 5 }}\n{options}    streams: {{ club: {{}} }}\n")
+    format!(
+        "    deletes: mirror\n    owns: table\n    guard: {{ max_delete_ratio: 0.9, max_delete_rows: 5 }}\n{options}    streams: {{ club: {{}} }}\n"
+    )
 }
 
 /// Players 20 and 21 are each other's captain; 22 plays for nobody and follows 21.
-const ROWS: &str = "INSERT INTO team VALUES (10, 1), (11, 2); INSERT INTO player VALUES (20, 10, NULL), (21, NULL, 20), (22, NULL, 21), (23, 11, NULL);
+const ROWS: &str =
+    "INSERT INTO team VALUES (10, 1), (11, 2); INSERT INTO player VALUES (20, 10, NULL), (21, NULL, 20), (22, NULL, 21), (23, 11, NULL);
     UPDATE player SET captain = 21 WHERE id = 20; INSERT INTO shirt VALUES (30, 20), (31, 22), (32, 23)";
 
 fn counts(side: &Side) -> String {
@@ -83,7 +86,11 @@ fn a_parent_stays_while_a_row_of_the_sync_itself_would_go_along() {
         // No foreign key at the source: it may hold a team of a club that is gone.
         from.execute("CREATE TABLE team (id int PRIMARY KEY, club_id int); INSERT INTO team VALUES (10, 1), (11, 1), (12, 2)");
         OTHERS[..2].iter().for_each(|t| to.execute(t));
-        let world = World::between(&from, &to, "    deletes: mirror\n    owns: table\n    guard: { max_delete_ratio: 1.0, max_delete_rows: 100 }\n");
+        let world = World::between(
+            &from,
+            &to,
+            "    deletes: mirror\n    owns: table\n    guard: { max_delete_ratio: 1.0, max_delete_rows: 100 }\n",
+        );
         world.run(&[], 0);
         from.execute("DELETE FROM club WHERE id IN (1, 2); DELETE FROM team WHERE id = 12; UPDATE team SET club_id = 3 WHERE id = 11");
         let run = world.run(&["--approve-deletes"], 3);
@@ -126,7 +133,9 @@ fn one_record_by_its_key_is_deleted_only_when_it_is_gone_and_only_in_its_own_sco
         from.execute("CREATE TABLE person (id int PRIMARY KEY, tenant varchar(9), name varchar(40))");
         from.execute("INSERT INTO person VALUES (1, 'a', 'x'), (2, 'a', 'y'), (3, 'b', 'z')");
         to.execute("CREATE TABLE person (id int PRIMARY KEY, tenant text, name text); INSERT INTO person VALUES (9, 'b', 'not ours')");
-        let options = format!("    deletes: mirror\n    owns: table\n    atomic: {atomic}\n    streams: {{ person: {{ where: \"tenant = 'a'\" }} }}\n");
+        let options = format!(
+            "    deletes: mirror\n    owns: table\n    atomic: {atomic}\n    streams: {{ person: {{ where: \"tenant = 'a'\" }} }}\n"
+        );
         let world = World::between(&from, &to, &options);
         world.run(&[], 0);
         let key = |k: &str| world.run(&["--stream", "person", "--key", k], 0);

@@ -1,0 +1,133 @@
+//! What both sides last agreed on, per record (`edits: keep`): a hash per field, under the names of the fields at that time, so that a
+//! column added or removed later does not make the others look as if nobody knew them.
+
+use std::collections::HashMap;
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+
+use syncline_model::detect::NO_BASE;
+
+use crate::engine::{Engine, EngineError, Result};
+use crate::keep::rules;
+use crate::pairing::Pair;
+use crate::pipeline::RunContext;
+use crate::stream_run::StreamResult;
+
+/// Bases saved to the state in one go.
+const BASES_PER_WRITE: usize = 5_000;
+
+/// The fields that a base has a hash of, in its order.
+fn field_names(pair: &Pair) -> Vec<String> {
+    rules(pair).iter().map(|&(c, _)| pair.columns[c].name.clone()).collect()
+}
+
+/// A number for a list of fields. Every base begins with it.
+fn shape_of(fields: &[String]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(serde_json::json!(fields).to_string().as_bytes())
+}
+
+/// Where the names behind such a number are kept.
+fn shape_note(stream: &str, shape: u64) -> String {
+    format!("base_fields/{stream}/{shape:016x}")
+}
+
+/// New bases on their way to the state: in a file, so that memory stays flat whatever the table.
+#[derive(Debug)]
+pub(crate) struct BaseSpool {
+    file: BufWriter<std::fs::File>,
+    rows: u64,
+}
+
+impl BaseSpool {
+    pub fn new() -> Result<Self> {
+        Ok(Self { file: BufWriter::new(tempfile::tempfile().map_err(spool_error)?), rows: 0 })
+    }
+
+    pub fn add(&mut self, key: &[u8], hashes: &[u64]) -> Result<()> {
+        let mut write = |b: &[u8]| self.file.write_all(b).map_err(spool_error);
+        write(&(key.len() as u32).to_le_bytes())?;
+        write(key)?;
+        write(&(hashes.len() as u32).to_le_bytes())?;
+        for h in hashes {
+            write(&h.to_le_bytes())?;
+        }
+        self.rows += 1;
+        Ok(())
+    }
+}
+
+fn spool_error(e: std::io::Error) -> EngineError {
+    syncline_connector::Error::new(syncline_connector::ErrorKind::Unavailable, "temp_file", "keep bases in a temporary file")
+        .hint("is there room where temporary files go (TMPDIR)?")
+        .because(e)
+        .into()
+}
+
+impl Engine {
+    /// The bases of these records, aligned with the stream's fields of today: a field that a base does not know has none.
+    pub(crate) async fn bases_of(&self, sync: &str, scope: &str, pair: &Pair, names: &[Vec<u8>]) -> Result<Vec<Option<Vec<u64>>>> {
+        let fields = field_names(pair);
+        let mut shapes: HashMap<u64, Option<Vec<String>>> = HashMap::from([(shape_of(&fields), Some(fields.clone()))]);
+        let mut tx = self.store.begin().await?;
+        let stored = tx.load_bases(sync, scope, &pair.stream, names).await?;
+        for shape in stored.iter().flatten().filter_map(|b| b.first()) {
+            if !shapes.contains_key(shape) {
+                let note = tx.load_note(sync, &shape_note(&pair.stream, *shape)).await?;
+                shapes.insert(*shape, note.and_then(|n| serde_json::from_str(&n).ok()));
+            }
+        }
+        tx.commit().await?;
+        let aligned = |base: Vec<u64>| {
+            let (shape, hashes) = base.split_first()?;
+            let known = shapes.get(shape)?.as_ref().filter(|k| k.len() == hashes.len())?;
+            let of = |name: &String| known.iter().position(|k| k == name).map_or(NO_BASE, |at| hashes[at]);
+            Some(fields.iter().map(of).collect())
+        };
+        Ok(stored.into_iter().map(|base| base.and_then(aligned)).collect())
+    }
+
+    /// Saves the spooled bases of a stream.
+    pub(crate) async fn save_bases(&self, context: &RunContext<'_>, pair: &Pair, result: &mut StreamResult) -> Result<()> {
+        let Some(spool) = result.bases.take() else { return Ok(()) };
+        let mut file = spool.file.into_inner().map_err(|e| spool_error(e.into_error()))?;
+        // Until the commit they are nobody's base: a base that ran ahead of a destination that was rolled back would make the source's
+        // change look like one that was made long ago, and it would never be carried over.
+        let scope = crate::settle::waiting(&context.run.id);
+        let (sync, scope, stream) = (&context.sync.name, scope.as_str(), &pair.stream);
+        let fields = field_names(pair);
+        let shape = shape_of(&fields);
+        let mut tx = self.store.begin().await?;
+        tx.save_note(sync, &shape_note(stream, shape), &serde_json::json!(fields).to_string()).await?;
+        tx.commit().await?;
+        file.seek(SeekFrom::Start(0)).map_err(spool_error)?;
+        let mut reader = BufReader::new(file);
+        let mut left = spool.rows;
+        while left > 0 {
+            let mut rows = Vec::new();
+            while left > 0 && rows.len() < BASES_PER_WRITE {
+                let (key, mut hashes) = read_base(&mut reader).map_err(spool_error)?;
+                hashes.insert(0, shape);
+                rows.push((key, hashes));
+                left -= 1;
+            }
+            let mut tx = self.store.begin().await?;
+            tx.save_bases(sync, scope, stream, &rows).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+fn read_base(from: &mut impl Read) -> std::io::Result<(Vec<u8>, Vec<u64>)> {
+    let mut word = [0u8; 4];
+    from.read_exact(&mut word)?;
+    let mut key = vec![0u8; u32::from_le_bytes(word) as usize];
+    from.read_exact(&mut key)?;
+    from.read_exact(&mut word)?;
+    let mut hashes = Vec::with_capacity(u32::from_le_bytes(word) as usize);
+    let mut long = [0u8; 8];
+    for _ in 0..u32::from_le_bytes(word) {
+        from.read_exact(&mut long)?;
+        hashes.push(u64::from_le_bytes(long));
+    }
+    Ok((key, hashes))
+}
