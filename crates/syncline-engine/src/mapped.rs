@@ -12,6 +12,7 @@ use syncline_store::rows::{IdRow, Page};
 
 use crate::engine::{Engine, EngineError, Result};
 use crate::identity::{IdForm, IdMap, IdMapBuilder, IdMapError, Mapping, Mint, Rewrite, Shape};
+use crate::link::Link;
 use crate::moving::{Sink, batch_bytes};
 use crate::pairing::Pair;
 use crate::pipeline::RunContext;
@@ -194,11 +195,31 @@ fn new_form(pair: &Pair) -> IdForm {
 }
 
 impl Engine {
-    /// Reads the mappings of all mapped streams among `pairs`, and prepares the rewriting of every stream.
+    /// Mapped streams that are not among `pairs` (this run was asked for others) and that these refer to: their ids are needed, nothing of
+    /// theirs is written or minted.
+    pub(crate) async fn mapped_elsewhere(&self, context: &RunContext<'_>, link: &Link, pairs: &[Pair]) -> Result<Vec<Pair>> {
+        let absent = |s: &String| !pairs.iter().any(|p| p.stream == *s);
+        let wanted: BTreeSet<String> = pairs.iter().flat_map(|p| &p.foreign_ids).map(|(_, s)| s.clone()).filter(absent).collect();
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let remembered = self.remembered(&context.sync.name).await?;
+        let scope = (!context.scope.is_empty()).then_some(context.scope);
+        let mut found = link.pairs(context.sync, scope, &Vec::from_iter(wanted), &remembered)?;
+        for pair in &mut found {
+            if let Some(ids) = &mut pair.policy.options.ids {
+                ids.mint = false;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads the mappings of all mapped streams among `pairs` and `elsewhere`, and prepares the rewriting of every stream of `pairs`.
     pub(crate) async fn load_maps(
         &self,
         context: &RunContext<'_>,
         pairs: &[Pair],
+        elsewhere: &[Pair],
         catalog: &Catalog,
         dest: &mut dyn Snapshot,
     ) -> Result<IdMaps> {
@@ -216,6 +237,12 @@ impl Engine {
                 let table = catalog.table(&named(table)).ok_or_else(|| missing_mapping(pair, table))?;
                 ids.tables.push(mapping_table(ids.maps.len(), table, legacy, new, entity.as_ref()));
             }
+            ids.maps.push(map);
+        }
+        for pair in elsewhere {
+            let Some(spec) = &pair.policy.options.ids else { continue };
+            let map = self.load_map(context, pair, spec, catalog, dest, &mut ids.imported).await?;
+            by_stream.insert(&pair.stream, ids.maps.len());
             ids.maps.push(map);
         }
         for (index, pair) in pairs.iter().enumerate() {

@@ -255,8 +255,9 @@ impl Engine {
         if !pairs.iter().any(Pair::maps_ids) {
             return Ok(IdMaps::default());
         }
+        let elsewhere = self.mapped_elsewhere(context, link, pairs).await?;
         let mut dest = link.dest.snapshot().await?;
-        let ids = self.load_maps(context, pairs, &link.dest_catalog, &mut *dest).await?;
+        let ids = self.load_maps(context, pairs, &elsewhere, &link.dest_catalog, &mut *dest).await?;
         dest.close().await?;
         Ok(ids)
     }

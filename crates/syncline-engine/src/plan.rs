@@ -39,7 +39,8 @@ impl Engine {
         let (stopped, going): (Vec<Pair>, Vec<Pair>) = pairs.into_iter().partition(|p| p.drift.iter().any(|d| d.stops));
         let mut source = link.source.snapshot().await?;
         let mut dest = link.dest.snapshot().await?;
-        let mut ids = self.load_maps(&context, &going, &link.dest_catalog, &mut *dest).await?;
+        let elsewhere = self.mapped_elsewhere(&context, &link, &going).await?;
+        let mut ids = self.load_maps(&context, &going, &elsewhere, &link.dest_catalog, &mut *dest).await?;
         let mut dry = DryRun::new(link.dest.snapshot().await?, &going, sync.memory, changes_max);
         let ours = crate::reach::Ours::of(&going);
         let mut results = Vec::new();
