@@ -29,6 +29,29 @@ pub trait Interrupt: Send + Sync {
     fn asked(&self) -> bool;
 }
 
+/// Which process this is, and whether another one on this machine still lives. For locks.
+pub trait Processes: Send + Sync {
+    /// This process, told apart from every other one on any machine, also from a later one with the same number. `None` where the system
+    /// does not say.
+    fn own(&self) -> Option<String>;
+    /// True only when that process is known to have ended. A process of another machine, or one that cannot be seen, is not.
+    fn is_gone(&self, process: &str) -> bool;
+}
+
+/// Nothing is known about processes: locks of dead ones end with their lease.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UnknownProcesses;
+
+impl Processes for UnknownProcesses {
+    fn own(&self) -> Option<String> {
+        None
+    }
+
+    fn is_gone(&self, _process: &str) -> bool {
+        false
+    }
+}
+
 /// Finds a connector by its `type`.
 pub trait Registry: Send + Sync {
     /// The connector, or `None` for an unknown type.
@@ -50,6 +73,8 @@ pub struct Engine {
     pub progress: Arc<dyn Progress>,
     /// Stop requests.
     pub interrupt: Arc<dyn Interrupt>,
+    /// Processes of this machine.
+    pub processes: Arc<dyn Processes>,
     /// Who acts, for locks and audit: `user@host pid 123`.
     pub actor: String,
 }

@@ -39,4 +39,4 @@ mod undo;
 mod unfinished;
 mod verify;
 
-pub use engine::{Clock, Engine, EngineError, IdSource, Interrupt, Registry, Result, RunOptions, RunReport};
+pub use engine::{Clock, Engine, EngineError, IdSource, Interrupt, Processes, Registry, Result, RunOptions, RunReport, UnknownProcesses};

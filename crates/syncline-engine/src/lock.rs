@@ -1,4 +1,5 @@
-//! The run lock: one run per sync and scope, with a lease, so that a dead process never blocks (U18).
+//! The run lock: one run per sync and scope, with a lease, so that a dead process never blocks (U18). One that died on this machine does
+//! not even block until its lease ends.
 
 use std::future::Future;
 
@@ -36,15 +37,28 @@ impl Engine {
     }
 
     async fn take_lock(&self, name: &str, sync: &str, run: &str, wait: bool) -> Result<u64> {
+        let mut gone = None;
         loop {
             let now = self.clock.now();
-            let request =
-                LockRequest { name: name.to_owned(), holder: self.actor.clone(), run: run.to_owned(), now, until: now + LEASE_MS * 1000 };
+            let request = LockRequest {
+                name: name.to_owned(),
+                holder: self.actor.clone(),
+                run: run.to_owned(),
+                now,
+                until: now + LEASE_MS * 1000,
+                process: self.processes.own(),
+                gone: gone.take(),
+            };
             let mut tx = self.store.begin().await?;
             let answer = tx.try_lock(&request).await?;
             tx.commit().await?;
             match answer {
                 Ok(token) => return Ok(token),
+                // Asked again only where another process than that one can have come between.
+                Err(holder) if request.gone.is_none() && holder.process.as_deref().is_some_and(|p| self.processes.is_gone(p)) => {
+                    tracing::warn!(run, holder = holder.holder, "taking over the lock `{name}` of a process that has ended");
+                    gone = holder.process;
+                }
                 Err(_) if wait && !self.interrupt.asked() => tokio::time::sleep(std::time::Duration::from_millis(WAIT_MS)).await,
                 Err(_) if wait => return Err(EngineError::Interrupted),
                 Err(holder) => {

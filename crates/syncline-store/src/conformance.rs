@@ -49,6 +49,7 @@ macro_rules! store_conformance {
             upkeep: audit_lines_are_listed_newest_first,
             upkeep: a_held_lock_is_refused_with_its_holder,
             upkeep: a_lock_is_taken_over_once_its_lease_ran_out_and_its_token_grows,
+            upkeep: the_lock_of_a_process_that_is_gone_is_taken_over_before_its_lease_ends,
             upkeep: a_token_grows_over_unlocking_too,
             upkeep: a_lost_lock_cannot_be_renewed_or_given_back,
             upkeep: pruning_keeps_running_runs_the_newest_and_those_of_open_parked_rows,

@@ -170,8 +170,8 @@ pub trait AuditTable {
 /// Run locks with leases (U18, X3).
 #[async_trait]
 pub trait LockTable {
-    /// Takes the lock when it is free or its lease has run out, atomically; gives the fencing token, which only
-    /// grows, over unlocking too. A holder that asks again is refused like anybody else.
+    /// Takes the lock when it is free, its lease has run out, or its holder is the process that the request says is gone, atomically;
+    /// gives the fencing token, which only grows, over unlocking too. A holder that asks again is refused like anybody else.
     async fn try_lock(&mut self, request: &LockRequest) -> Result<std::result::Result<u64, LockHolder>>;
     /// Extends the lease; false when the lock was lost.
     async fn renew_lock(&mut self, name: &str, token: u64, until: i64) -> Result<bool>;

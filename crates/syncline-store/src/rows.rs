@@ -363,6 +363,10 @@ pub struct LockRequest {
     pub now: i64,
     /// Lease end, µs.
     pub until: i64,
+    /// The process that asks, in a form by which a process on the same machine can tell whether it still lives; unknown elsewhere.
+    pub process: Option<String>,
+    /// A process that was seen to be gone: its lock is taken whatever its lease says, if it still is the holder.
+    pub gone: Option<String>,
 }
 
 /// Who holds a lock.
@@ -378,4 +382,7 @@ pub struct LockHolder {
     pub since: i64,
     /// Lease end, µs.
     pub until: i64,
+    /// The process that holds it, where it said so.
+    #[serde(default)]
+    pub process: Option<String>,
 }

@@ -17,6 +17,7 @@
 //!     ids: Arc::new(TimeOrderedIds),
 //!     progress: Arc::new(Silent),
 //!     interrupt: Arc::new(StopOnSignal::default()),
+//!     processes: Arc::new(syncline::processes::Local),
 //!     actor: "my program".to_owned(),
 //! };
 //! for report in engine.run(&config.syncs[0], RunOptions::default()).await? {
@@ -30,6 +31,7 @@ pub mod analyze;
 pub mod clock;
 pub mod config;
 pub mod explain;
+pub mod processes;
 pub mod registry;
 
 pub use config::Config;

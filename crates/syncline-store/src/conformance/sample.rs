@@ -132,5 +132,13 @@ pub fn verify(id: &str, sync: &str, started_at: i64) -> VerifyRow {
 
 #[must_use]
 pub fn lock(holder: &str, now: i64, until: i64) -> LockRequest {
-    LockRequest { name: "run/shop/".to_owned(), holder: holder.to_owned(), run: format!("run of {holder}"), now, until }
+    LockRequest {
+        name: "run/shop/".to_owned(),
+        holder: holder.to_owned(),
+        run: format!("run of {holder}"),
+        now,
+        until,
+        process: None,
+        gone: None,
+    }
 }

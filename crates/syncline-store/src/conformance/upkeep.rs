@@ -37,7 +37,7 @@ pub async fn audit_lines_are_listed_newest_first(store: &dyn StateStore) {
 
 fn holder_of(asked: &LockRequest) -> LockHolder {
     let a = asked.clone();
-    LockHolder { name: a.name, holder: a.holder, run: a.run, since: a.now, until: a.until }
+    LockHolder { name: a.name, holder: a.holder, run: a.run, since: a.now, until: a.until, process: a.process }
 }
 
 pub async fn a_held_lock_is_refused_with_its_holder(store: &dyn StateStore) {
@@ -58,6 +58,25 @@ pub async fn a_lock_is_taken_over_once_its_lease_ran_out_and_its_token_grows(sto
     assert!(done(tx.try_lock(&lock("bob", 249, 300)).await).is_err());
     assert_eq!(done(tx.try_lock(&lock("bob", 250, 300)).await), Ok(2));
     assert_eq!(done(tx.list_locks().await), [holder_of(&lock("bob", 250, 300))]);
+}
+
+pub async fn the_lock_of_a_process_that_is_gone_is_taken_over_before_its_lease_ends(store: &dyn StateStore) {
+    let of = |holder: &str, process: &str, gone: Option<&str>| LockRequest {
+        process: Some(process.to_owned()),
+        gone: gone.map(str::to_owned),
+        ..lock(holder, 100, 900)
+    };
+    let mut tx = begin(store).await;
+    assert_eq!(done(tx.try_lock(&of("ann", "p1", None)).await), Ok(1));
+    assert!(done(tx.try_lock(&of("bob", "p2", None)).await).is_err(), "nobody said that it is gone");
+    assert!(done(tx.try_lock(&of("bob", "p2", Some("p0"))).await).is_err(), "another one is gone");
+    assert_eq!(done(tx.try_lock(&of("bob", "p2", Some("p1"))).await), Ok(2));
+    // A third one saw the same process gone, and came too late.
+    assert_eq!(done(tx.try_lock(&of("cid", "p3", Some("p1"))).await), Err(holder_of(&of("bob", "p2", None))));
+    assert!(!done(tx.renew_lock("run/shop/", 1, 999).await), "the dead holder's token is worth nothing");
+    assert_eq!(done(tx.try_lock(&LockRequest { name: "run/lake/".to_owned(), process: None, ..of("ann", "", None) }).await), Ok(1));
+    let nobody = LockRequest { name: "run/lake/".to_owned(), ..of("bob", "p2", None) };
+    assert!(done(tx.try_lock(&nobody).await).is_err(), "a holder without a process is left to its lease");
 }
 
 pub async fn a_token_grows_over_unlocking_too(store: &dyn StateStore) {

@@ -36,7 +36,8 @@ impl LockTable for SqliteTx {
 
     async fn list_locks(&mut self) -> Result<Vec<LockHolder>> {
         self.step("list locks", |c| {
-            let mut statement = c.prepare_cached("select name, holder, run, since, until_at from locks where held order by name")?;
+            let mut statement =
+                c.prepare_cached("select name, holder, run, since, until_at, process from locks where held order by name")?;
             let rows = statement.query_map([], holder)?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
@@ -48,22 +49,25 @@ impl LockTable for SqliteTx {
 fn try_lock(c: &Connection, request: &LockRequest) -> Result<std::result::Result<u64, LockHolder>, Fault> {
     let token = c
         .prepare_cached(
-            "insert into locks (name, token, held, holder, run, since, until_at) values (?1, 1, true, ?2, ?3, ?4, ?5)
-             on conflict (name) do update set token = token + 1, held = true,
-                 holder = excluded.holder, run = excluded.run, since = excluded.since, until_at = excluded.until_at
-             where not held or until_at <= ?4
+            "insert into locks (name, token, held, holder, run, since, until_at, process) values (?1, 1, true, ?2, ?3, ?4, ?5, ?6)
+             on conflict (name) do update set token = token + 1, held = true, holder = excluded.holder, run = excluded.run,
+                 since = excluded.since, until_at = excluded.until_at, process = excluded.process
+             where not held or until_at <= ?4 or process = ?7
              returning token",
         )?
-        .query_row(params![request.name, request.holder, request.run, request.now, request.until], |r| r.get(0))
+        .query_row(params![request.name, request.holder, request.run, request.now, request.until, request.process, request.gone], |r| {
+            r.get(0)
+        })
         .optional()?;
     if let Some(token) = token {
         return Ok(Ok(token));
     }
-    let held =
-        c.prepare_cached("select name, holder, run, since, until_at from locks where name = ?1")?.query_row([&request.name], holder)?;
+    let held = c
+        .prepare_cached("select name, holder, run, since, until_at, process from locks where name = ?1")?
+        .query_row([&request.name], holder)?;
     Ok(Err(held))
 }
 
 fn holder(r: &Row<'_>) -> rusqlite::Result<LockHolder> {
-    Ok(LockHolder { name: r.get(0)?, holder: r.get(1)?, run: r.get(2)?, since: r.get(3)?, until: r.get(4)? })
+    Ok(LockHolder { name: r.get(0)?, holder: r.get(1)?, run: r.get(2)?, since: r.get(3)?, until: r.get(4)?, process: r.get(5)? })
 }

@@ -126,5 +126,16 @@ fn migrating_again_changes_nothing_and_a_cut_migration_starts_over() {
     migrate(&c).unwrap();
     let made = tables();
     migrate(&c).unwrap();
-    assert_eq!((tables(), known()), (made, 1));
+    assert_eq!((tables(), known()), (made, 2));
+}
+
+// case: A13, A21
+#[test]
+fn a_file_of_an_older_format_is_brought_to_the_newest_with_its_rows() {
+    let c = Connection::open_in_memory().unwrap();
+    c.execute_batch(include_str!("schema/0001_state.sql")).unwrap();
+    c.execute_batch("insert into meta values ('format', '1'); insert into locks values ('run/a/', 7, true, 'ann', 'r', 1, 2)").unwrap();
+    migrate(&c).unwrap();
+    let lock = c.query_row("select token, process from locks", [], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, Option<String>>(1)?))).unwrap();
+    assert_eq!(lock, (7, None));
 }

@@ -78,7 +78,7 @@ async fn the_file_of_a_newer_program_is_refused_and_left_as_it_is() {
     filled(&path).await;
     tamper(&path, "update meta set value = '99' where name = 'format'");
     let before = fs::read(&path).expect("the file");
-    assert!(matches!(open_error(&path), StoreError::Newer { found: 99, known: 1 }));
+    assert!(matches!(open_error(&path), StoreError::Newer { found: 99, known: 2 }));
     assert_eq!(fs::read(&path).expect("the file"), before);
 }
 

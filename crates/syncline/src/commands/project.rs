@@ -121,6 +121,7 @@ fn engine(context: &Context, store: Arc<dyn StateStore>, progress: Arc<dyn Progr
         ids: Arc::clone(&context.ids),
         progress,
         interrupt,
+        processes: Arc::new(syncline::processes::Local),
         actor: context.actor(),
     }
 }

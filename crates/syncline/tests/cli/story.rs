@@ -167,7 +167,7 @@ fn the_demo_goes_as_told() {
 /// Somebody else runs the sync, and will for ever.
 async fn hold(world: &World) {
     let (holder, run) = ("ada@host pid 4711".to_owned(), "r".to_owned());
-    let request = LockRequest { name: "run/pair/".to_owned(), holder, run, now: 0, until: i64::MAX / 2 };
+    let request = LockRequest { name: "run/pair/".to_owned(), holder, run, now: 0, until: i64::MAX / 2, process: None, gone: None };
     let state = world.state();
     let mut tx = state.begin().await.unwrap();
     tx.try_lock(&request).await.unwrap().unwrap();

@@ -4,6 +4,7 @@ mod deletes;
 mod drift;
 mod ids;
 mod keep;
+mod locks;
 mod modes;
 mod outcomes;
 mod plan;

@@ -264,6 +264,7 @@ fn engine(world: &World, interrupt: Arc<dyn Interrupt>) -> Engine {
         ids: Arc::new(TimeOrderedIds),
         progress: Arc::new(Silent),
         interrupt,
+        processes: Arc::new(syncline_engine::UnknownProcesses),
         actor: "test".to_owned(),
     }
 }
