@@ -51,7 +51,7 @@ impl Stuck {
     }
 
     fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args([name, &self.run.id().to_string()]).status().unwrap().success());
+        assert!(Command::new("kill").args([name, &self.run.id().to_string()]).status().expect("kill is there").success());
     }
 }
 
