@@ -82,7 +82,7 @@ impl Engine {
             path: if result.path == WritePath::Load { "load".to_owned() } else { "stage".to_owned() },
             digest: result.digest.map_or("none", |d| d.as_str()).to_owned(),
             books,
-            duration_ms: self.clock.monotonic_ms().saturating_sub(result.started_ms),
+            duration_ms: result.staged_ms.unwrap_or_else(|| self.clock.monotonic_ms().saturating_sub(result.started_ms)),
             parked_by_code: by_code.into_iter().map(|(c, n)| (c.to_owned(), n)).collect(),
         }
     }

@@ -2,6 +2,7 @@
 
 use syncline_connector::{ErrorKind, Identity, Marker, RunSpec, Snapshot, StagedRun, StreamWrite, WritePath, fail};
 use syncline_store::rows::{AuditRow, RunKind, RunRow, RunStatus};
+use tracing::Instrument;
 
 use crate::batch::{BatchedRun, commit_or_ask};
 use crate::engine::{Engine, EngineError, Result, RunOptions, RunReport};
@@ -51,7 +52,7 @@ impl Engine {
             let done = self.execute(&context).await;
             self.end(&run, done).await
         };
-        self.locked(&sync.name, scope, &run.id, options.wait, work).await?;
+        self.locked(&sync.name, scope, &run.id, options.wait, work).instrument(run_span(&run)).await?;
         let mut tx = self.store.begin().await?;
         let report = tx.load_run(&run.id).await?;
         report.ok_or_else(|| syncline_connector::Error::internal("the run just made is not in the state").into())
@@ -62,11 +63,11 @@ impl Engine {
         match done {
             Ok(()) => Ok(()),
             Err(Stop::Failed(e)) => {
-                tracing::error!(run = %run.id, code = e.code(), "run failed: {e}");
+                tracing::error!(code = e.code(), "run failed: {e}");
                 self.finish_failed(run, &e).await
             }
             Err(Stop::Unsettled(e)) => {
-                tracing::error!(run = %run.id, code = e.code(), "run left to the next one to settle: {e}");
+                tracing::error!(code = e.code(), "run left to the next one to settle: {e}");
                 Err(e)
             }
         }
@@ -116,7 +117,7 @@ impl Engine {
         tx.add_audit(&audit).await?;
         tx.commit().await?;
         fail::passable("run.recorded")?;
-        tracing::info!(run = %run.id, sync = %run.sync, scope = %run.scope, mode = %run.mode, "run started");
+        tracing::info!(mode = %run.mode, "run started");
         Ok(())
     }
 
@@ -166,7 +167,7 @@ impl Engine {
         commit_or_ask(&mut *link.dest, &mut *staged, &spec, token.as_deref()).await?;
         fail::passable("commit.recorded").map_err(|e| Stop::Unsettled(e.into()))?;
         let status = self.settle(context.run, settlement).await.map_err(Stop::Unsettled)?;
-        tracing::info!(run = %context.run.id, ?status, "run ended");
+        tracing::info!(?status, "run ended");
         Ok(())
     }
 
@@ -283,8 +284,8 @@ impl Engine {
             let raw = path == WritePath::Load && takes_raw(link, pair);
             let mut run = StreamRun::new(self, context, link, pair, index, path, raw, phase, &ours);
             let mut landing = Landing { staged: &mut *staged, ids: &mut *ids };
-            run.stage(source, &mut *dest, &mut landing).await?;
-            runs.push(run.into_result());
+            run.stage(source, &mut *dest, &mut landing).instrument(tracing::info_span!("stream", stream = %pair.stream)).await?;
+            runs.push(run.into_result(pairs.len() > 1));
         }
         refuse_too_large(context, link, &runs)?;
         let minted = ids.stage_minted(pairs, &context.run.id, pairs.len(), staged).await?;
@@ -354,6 +355,11 @@ impl Engine {
         settlement.notes.push((crate::link::NOTE_CREATED.to_owned(), json(serde_json::to_string(&created))));
         settlement.notes.push((crate::link::NOTE_SHAPES.to_owned(), json(serde_json::to_string(&shapes))));
     }
+}
+
+/// Every line written in it belongs to this run, also with several of them in one process.
+pub(crate) fn run_span(run: &RunRow) -> tracing::Span {
+    tracing::info_span!("run", run = %run.id, sync = %run.sync, scope = %run.scope)
 }
 
 /// The marker step of a stream's deletions: beyond any number of batches that its upserts can take.

@@ -48,7 +48,7 @@ impl Engine {
             let mut run = StreamRun::new(self, &context, &link, pair, index, WritePath::Stage, false, Phase::Everything, &ours);
             let mut landing = Landing { staged: &mut dry, ids: &mut ids };
             run.stage(&mut *source, &mut *dest, &mut landing).await?;
-            results.push(run.into_result());
+            results.push(run.into_result(true));
         }
         let applied = syncline_connector::StagedRun::apply(&mut dry).await?;
         let mut changes = std::mem::take(&mut dry.changes);

@@ -68,6 +68,8 @@ pub(crate) struct StreamResult {
     pub bases: Option<crate::bases::BaseSpool>,
     /// Start, for the duration.
     pub started_ms: u64,
+    /// Time until it was staged, where what comes after is shared with other streams.
+    pub staged_ms: Option<u64>,
 }
 
 pub(crate) struct StreamRun<'a> {
@@ -135,12 +137,26 @@ impl<'a> StreamRun<'a> {
             remarks: Vec::new(),
             bases: None,
             started_ms: engine.clock.monotonic_ms(),
+            staged_ms: None,
         };
         let facts = LinkFacts { from: link.source.capabilities(), to: link.dest.capabilities(), dest_catalog: &link.dest_catalog };
         Self { engine, context, link: facts, pair, index, raw, phase, ours, result }
     }
 
-    pub fn into_result(self) -> StreamResult {
+    /// The result. `shared`: other streams are applied with it, which is then no time of its own.
+    pub fn into_result(mut self, shared: bool) -> StreamResult {
+        let took_ms = self.engine.clock.monotonic_ms().saturating_sub(self.result.started_ms);
+        self.result.staged_ms = shared.then_some(took_ms);
+        let r = &self.result;
+        tracing::debug!(
+            stream = self.pair.stream,
+            mode = r.mode,
+            fetched = r.fetched,
+            parked = r.parked.len() as u64,
+            deletes = r.deletes.len() as u64,
+            took_ms,
+            "stream staged"
+        );
         self.result
     }
 

@@ -2,6 +2,7 @@
 
 use syncline_connector::{DeleteAction, ErrorKind, Marker, RunSpec, StreamWrite, WritePath};
 use syncline_store::rows::{DeletionRow, ParkedRow, RunKind, RunRow, StreamRow};
+use tracing::Instrument;
 
 use crate::engine::{Engine, EngineError, Result, RunOptions, RunReport};
 use crate::pairing::Pair;
@@ -40,7 +41,7 @@ impl Engine {
             let done = self.execute_undo(&context, &target).await;
             self.end(&row, done).await
         };
-        self.locked(&sync.name, &target.scope, &row.id, false, work).await?;
+        self.locked(&sync.name, &target.scope, &row.id, false, work).instrument(crate::pipeline::run_span(&row)).await?;
         let mut tx = self.store.begin().await?;
         let report = tx.load_run(&row.id).await?;
         report.ok_or_else(|| syncline_connector::Error::internal("the run just made is not in the state").into())

@@ -108,7 +108,7 @@ pub struct StreamRow {
     pub digest: String,
     /// Counts.
     pub books: Books,
-    /// Time spent, ms.
+    /// Time spent on it, ms: reading, comparing and staging; the apply as well where it was applied alone.
     pub duration_ms: u64,
     /// Parked rows by code.
     pub parked_by_code: Vec<(String, u64)>,

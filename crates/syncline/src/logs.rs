@@ -174,24 +174,21 @@ struct JsonLines {
     file: Mutex<Daily>,
     clock: Arc<dyn Clock>,
     secrets: Secrets,
-    /// The run that was last named. A process works on one run at a time, so a line of a driver or a library that knows no
-    /// runs belongs to it.
-    run: Mutex<Option<Json>>,
+    /// The runs going on: spans that name one. While it is only one, a line of a driver's own thread, which is in no span, belongs to it.
+    runs: Mutex<Vec<(Id, Json)>>,
 }
 
 impl JsonLines {
     fn new(file: Daily, clock: Arc<dyn Clock>, secrets: Secrets) -> Self {
-        Self { file: Mutex::new(file), clock, secrets, run: Mutex::default() }
+        Self { file: Mutex::new(file), clock, secrets, runs: Mutex::default() }
     }
 
-    /// Puts the run into a line that lacks it, or learns it from a line that has it.
+    /// Puts the run into a line that lacks it, where there is no doubt which one it is.
     fn correlate(&self, line: &mut Map<String, Json>) {
-        let mut run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
-        match line.get("run") {
-            Some(named) => *run = Some(named.clone()),
-            None => {
-                line.insert("run".to_owned(), run.clone().unwrap_or(Json::Null));
-            }
+        if !line.contains_key("run") {
+            let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+            let run = if let [(_, run)] = runs.as_slice() { run.clone() } else { Json::Null };
+            line.insert("run".to_owned(), run);
         }
     }
 }
@@ -203,6 +200,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
         let mut fields = Fields::default();
         attrs.record(&mut fields);
+        if let Some(run) = fields.0.get("run") {
+            self.runs.lock().unwrap_or_else(PoisonError::into_inner).push((id.clone(), run.clone()));
+        }
         if let Some(span) = ctx.span(id) {
             span.extensions_mut().insert(SpanFields(fields.0));
         }
@@ -215,6 +215,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
         if let Some(known) = span.extensions_mut().get_mut::<SpanFields>() {
             known.0.extend(fields.0);
         }
+    }
+
+    fn on_close(&self, id: Id, _ctx: Context<'_, S>) {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).retain(|(open, _)| *open != id);
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {

@@ -74,6 +74,29 @@ fn every_line_in_a_run_has_its_id_and_no_line_has_a_secret_or_a_value() {
     assert!(!text.contains("s3cr3t") && !text.contains("Ann"), "{text}");
 }
 
+// req: FR-014
+#[test]
+fn lines_of_two_runs_at_once_each_have_their_own_id_and_a_line_of_neither_has_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(Hand(AtomicI64::new(NOON)));
+    let subscriber = tracing_subscriber::registry().with(layer(dir.path(), &clock, 14));
+    tracing::subscriber::with_default(subscriber, || {
+        let (one, two) = (tracing::info_span!("run", run = "r-1"), tracing::info_span!("run", run = "r-2"));
+        two.in_scope(|| tracing::info!("of r-2"));
+        one.in_scope(|| tracing::info_span!("stream", stream = "film").in_scope(|| tracing::info!("of r-1")));
+        tracing::info!("of whom");
+        drop(one);
+        tracing::info!("of r-2");
+        drop(two);
+        tracing::info!("of none");
+    });
+    let text = fs::read_to_string(dir.path().join("sync-2026-11-20.jsonl")).unwrap();
+    let lines: Vec<Json> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let runs: Vec<&Json> = lines.iter().map(|l| &l["run"]).collect();
+    assert_eq!(runs, [&Json::from("r-2"), &"r-1".into(), &Json::Null, &"r-2".into(), &Json::Null]);
+    assert_eq!((&lines[1]["stream"], &lines[0]["stream"]), (&Json::from("film"), &Json::Null));
+}
+
 // users: U24
 #[test]
 fn secrets_of_a_url_are_known_in_every_spelling() {

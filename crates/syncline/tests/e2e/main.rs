@@ -5,6 +5,7 @@ mod drift;
 mod ids;
 mod keep;
 mod locks;
+mod logs;
 mod modes;
 mod outcomes;
 mod plan;
