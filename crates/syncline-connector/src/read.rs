@@ -100,6 +100,9 @@ pub enum DigestKind {
     Native,
     /// The cross-engine form of `docs/specs/digest.md`, in the system's SQL.
     Canonical,
+    /// The system's own fastest row hash, compared only with that of an earlier day; buckets are those of the canonical key, which
+    /// the other system puts the same keys into.
+    Own,
 }
 
 /// How keys fall into segments.
@@ -112,7 +115,8 @@ pub enum Segments {
         /// Keys per segment, ≥ 1.
         size: u64,
     },
-    /// Any key: segment = the first `digits` hex digits of the MD5 of the canonical key text.
+    /// Any key: segment = the first `digits` hex digits of the MD5 of the canonical key text; with `Native`, of any hash of the key
+    /// that both systems share.
     Buckets {
         /// 1 to 4.
         digits: u8,

@@ -11,7 +11,7 @@ use crate::horizon;
 use crate::mapped::IdMaps;
 use crate::moving::{Parked, parked};
 use crate::pairing::Pair;
-use crate::pipeline::RunContext;
+use crate::pipeline::{Phase, RunContext};
 use crate::settle::Settlement;
 use crate::spec::Rows;
 use crate::stream_run::StreamResult;
@@ -29,6 +29,7 @@ impl Engine {
         &self,
         context: &RunContext<'_>,
         pairs: &[Pair],
+        phase: Phase,
         results: Vec<StreamResult>,
         outcomes: Vec<StreamOutcome>,
         ids: &IdMaps,
@@ -65,9 +66,12 @@ impl Engine {
             settlement.remarks.extend(result.remarks.iter().cloned());
             settlement.conflicts.extend(result.conflicts.iter().cloned());
             self.progress.stream_finished(&pair.stream, &books);
-            self.remember_segments(context, pair, &result, &books).await?;
             self.save_bases(context, pair, &mut result).await?;
+            settlement.segments.extend(result.segments.take().map(|s| (pair.stream.clone(), s)));
             merge_stream(settlement, self.stream_row(pair, &result, books, &all));
+            if phase != Phase::Upserts || pair.delete.is_none() {
+                self.remember_segments(context, pair, settlement).await?;
+            }
         }
         Ok(())
     }
@@ -126,19 +130,18 @@ impl Engine {
         Ok(())
     }
 
-    /// Remembered digests are kept only of a run that left both sides agreeing.
-    async fn remember_segments(&self, context: &RunContext<'_>, pair: &Pair, result: &StreamResult, books: &Books) -> Result<()> {
-        let Some((shape, rows)) = &result.segments else { return Ok(()) };
-        let (sync, scope) = (&context.sync.name, context.scope);
-        let quiet = books.written() + books.parked + books.kept + books.held_back + books.merged == 0;
-        let mut tx = self.store.begin().await?;
-        if quiet {
-            tx.save_segments(sync, scope, &pair.stream, shape, rows).await?;
-            tx.save_note(sync, &format!("segments/{scope}/{}", pair.stream), shape).await?;
-        } else {
-            tx.clear_segments(sync, scope, &pair.stream).await?;
+    /// Remembers the digests of a stream that left both sides agreeing. What another run remembered stays: it is a fact about rows
+    /// that looked so, and of use as soon as they look so again.
+    async fn remember_segments(&self, context: &RunContext<'_>, pair: &Pair, settlement: &mut Settlement) -> Result<()> {
+        let Some((shape, rows)) = settlement.segments.remove(&pair.stream) else { return Ok(()) };
+        let agreed = |b: &Books| b.written() + b.parked + b.kept + b.held_back + b.merged == 0;
+        if settlement.streams.iter().any(|s| s.stream == pair.stream && agreed(&s.books)) {
+            let (sync, scope) = (&context.sync.name, context.scope);
+            let mut tx = self.store.begin().await?;
+            tx.save_segments(sync, scope, &pair.stream, &shape, &rows).await?;
+            tx.save_note(sync, &format!("segments/{scope}/{}", pair.stream), &shape).await?;
+            tx.commit().await?;
         }
-        tx.commit().await?;
         Ok(())
     }
 }

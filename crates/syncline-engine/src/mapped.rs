@@ -122,6 +122,12 @@ impl IdMaps {
         (out, refused)
     }
 
+    /// Tells apart any two states of the maps that pair `index` would get different ids of other records from. Empty where it holds none.
+    pub fn fingerprint(&self, index: usize) -> String {
+        let foreign = self.rewrites.get(index).and_then(Option::as_ref).map_or(&[][..], |r| r.foreign.as_slice());
+        foreign.iter().map(|(column, map)| format!("{column}:{:032x}", self.maps[*map].fingerprint())).collect::<Vec<_>>().join(" ")
+    }
+
     /// The extra streams of the run: one per mapping table.
     pub fn writes(&self) -> impl Iterator<Item = StreamWrite> + '_ {
         self.tables.iter().map(|t| t.write.clone())

@@ -294,7 +294,7 @@ impl Engine {
         self.progress.phase("apply");
         let applied = staged.apply().await?;
         let observation = source.observation().clone();
-        self.account(context, pairs, runs, applied.outcomes, ids, source, settlement).await?;
+        self.account(context, pairs, phase, runs, applied.outcomes, ids, source, settlement).await?;
         settlement.minted.extend(minted.into_iter().map(|m| (m.stream, m.rows)));
         settlement.undoable |= applied.undoable;
         settlement.observation = Some((observation.at, observation.open.clone()));

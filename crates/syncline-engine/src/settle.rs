@@ -1,13 +1,15 @@
 //! What a run leaves in the state once its destination transaction is durable. It is written down *before* the commit
 //! (the intent), so that a run that died in between is settled by the next one, exactly as it would have been (R24).
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use syncline_connector::{CommitFate, ErrorKind, Marker};
 use syncline_model::Books;
 use syncline_store::StateTx;
 use syncline_store::rows::{
     ConflictRow, DeletionRow, ObservationRow, ParkedRow, PositionRow, RunError, RunFilter, RunFinish, RunIntent, RunRow, RunStatus,
-    StreamRow,
+    SegmentRow, StreamRow,
 };
 
 use crate::engine::{Engine, EngineError, Result};
@@ -47,6 +49,9 @@ pub struct Settlement {
     /// Streams whose positions and remembered digests are void, because the destination is no longer where they say.
     #[serde(default)]
     pub forgotten: Vec<String>,
+    /// Digests of streams whose deletions are still to come, with their shape: remembered when those leave both sides agreeing, too.
+    #[serde(skip)]
+    pub segments: BTreeMap<String, (String, Vec<SegmentRow>)>,
 }
 
 impl Settlement {

@@ -347,14 +347,15 @@ impl<'a> StreamRun<'a> {
             return self.stage_all(1, source, dest, staged).await;
         }
         let choice = compare::choose(self.pair, self.link.from, self.link.to);
-        // Own digests sort keys into buckets by own hashes: across engines, a bucket of one side says nothing about that of the other.
-        if choice == Choice::Remembered && self.link.from.engine != self.link.to.engine && !compare::has_integer_key(self.pair) {
+        // Rows agreed on before their deletions came would never be looked at for those: the keys say what is to be deleted.
+        if choice == Choice::Remembered && (self.phase == Phase::Deletions || !compare::has_exact_key(self.pair)) {
             return self.stage_all(1, source, dest, staged).await;
         }
         self.engine.progress.stream_started(&self.pair.stream, "compare", self.pair.source.rows_estimate);
         let stored = if choice == Choice::Remembered { self.remembered_segments().await? } else { None };
         let lookup = |shape: &str| stored.as_ref().filter(|(s, _)| s == shape).map(|(_, rows)| rows.clone()).unwrap_or_default();
-        let found = compare::differ(self.pair, choice, (&mut *source, &mut *dest), &lookup).await?;
+        let memory = compare::Memory { decided_by: &staged.ids.fingerprint(self.index), segments: &lookup };
+        let found = compare::differ(self.pair, choice, (&mut *source, &mut *dest), memory).await?;
         self.result.digest = Some(choice);
         if self.phase != Phase::Deletions {
             syncline_connector::fail::passable("diff.fetch")?;

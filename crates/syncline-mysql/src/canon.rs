@@ -99,8 +99,9 @@ fn uuid(c: &Column, q: &str) -> Option<String> {
         LogicalType::Uuid => Some(format!("LOWER(REPLACE(CAST({q} AS CHAR), '-', ''))")),
         LogicalType::Text { .. } => {
             let t = format!("CONVERT({q} USING utf8mb4)");
-            let shape = "^([0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}|[0-9A-Fa-f]{32})$";
-            Some(format!("IF({t} REGEXP '{shape}', LOWER(REPLACE({t}, '-', '')), CONCAT('!', {t}))"))
+            let digits = "(-*[0-9A-Fa-f]){32}-*";
+            let bare = format!("LOWER(REPLACE(REPLACE(REPLACE({t}, '-', ''), '{{', ''), '}}', ''))");
+            Some(format!("IF({t} REGEXP '^([{{]{digits}[}}]|{digits})$', {bare}, CONCAT('!', {t}))"))
         }
         LogicalType::Bytes { .. } => Some(format!("LOWER(HEX({q}))")),
         _ => None,

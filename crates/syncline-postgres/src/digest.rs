@@ -101,21 +101,23 @@ fn hashes(request: &DigestRequest, keys: Keys, join: &str) -> Result<String> {
     let filter = predicate::single(&request.table, &request.filter)?;
     match request.kind {
         DigestKind::Native => {
-            let list = |of: &[DigestColumn]| -> Result<String> {
-                Ok(columns(request, of)?.into_iter().map(native).collect::<Vec<_>>().join(", "))
-            };
             let segment = match &request.segments {
                 Segments::Ranges { column, size } => by_range(request, column, *size)?,
                 Segments::Buckets { digits } => {
                     let bits = 4 * u32::from((*digits).clamp(1, 4));
-                    format!("hash_record_extended(ROW({}), 0) >> {} & {}", list(&request.key)?, 64 - bits, (1u32 << bits) - 1)
+                    format!("{} >> {} & {}", native_hash(request, &request.key)?, 64 - bits, (1u32 << bits) - 1)
                 }
             };
-            let hash = format!("hash_record_extended(ROW({}), 0)", list(&request.columns)?);
+            let hash = native_hash(request, &request.columns)?;
             Ok(format!("SELECT {segment} AS segment, {hash} AS hash{} FROM {from} WHERE {filter}", key_list(request, keys)?))
         }
-        DigestKind::Canonical => canonical(request, keys, &from, &filter),
+        DigestKind::Canonical | DigestKind::Own => in_texts(request, keys, &from, &filter),
     }
+}
+
+fn native_hash(request: &DigestRequest, of: &[DigestColumn]) -> Result<String> {
+    let list = columns(request, of)?.into_iter().map(native).collect::<Vec<_>>().join(", ");
+    Ok(format!("hash_record_extended(ROW({list}), 0)"))
 }
 
 fn by_range(request: &DigestRequest, column: &str, size: u64) -> Result<String> {
@@ -123,10 +125,20 @@ fn by_range(request: &DigestRequest, column: &str, size: u64) -> Result<String> 
     Ok(format!("{name}::bigint / {}::bigint", i64::try_from(size.max(1)).unwrap_or(i64::MAX)))
 }
 
-/// Texts are computed once in the inner query, which OFFSET 0 keeps the planner from merging into the outer one (R13).
-fn canonical(request: &DigestRequest, keys: Keys, from: &str, filter: &str) -> Result<String> {
+/// Canonical texts of the row, or of its key alone, are computed once in the inner query, which OFFSET 0 keeps the planner from
+/// merging into the outer one (R13).
+fn in_texts(request: &DigestRequest, keys: Keys, from: &str, filter: &str) -> Result<String> {
     let mut inner = Vec::new();
-    let row = row_text(request, &request.columns, "c", &mut inner)?;
+    let hash = match request.kind {
+        DigestKind::Canonical => {
+            let row = row_text(request, &request.columns, "c", &mut inner)?;
+            format!("('x' || left(md5({row}), 16))::bit(64)::bigint")
+        }
+        DigestKind::Native | DigestKind::Own => {
+            inner.push(format!("{} AS syncline_hash", native_hash(request, &request.columns)?));
+            "syncline_hash".to_owned()
+        }
+    };
     let segment = match &request.segments {
         Segments::Ranges { column, size } => {
             inner.push(format!("{} AS syncline_segment", by_range(request, column, *size)?));
@@ -137,7 +149,6 @@ fn canonical(request: &DigestRequest, keys: Keys, from: &str, filter: &str) -> R
             format!("('x' || left(md5({key}), {digits}))::bit({})::integer::bigint", 4 * u32::from(digits))
         }
     };
-    let hash = format!("('x' || left(md5({row}), 16))::bit(64)::bigint");
     let outer = match keys {
         Keys::With => columns(request, &request.key)?.iter().map(|c| format!(", {}", sql::ident(&c.name))).collect(),
         Keys::Without => String::new(),
@@ -195,13 +206,15 @@ fn text(column: &Column, d: &DigestColumn) -> Result<(String, bool)> {
         (Canon::Number, Wire::Bool) => (format!("{c}::integer::text"), false),
         (Canon::Number, Wire::Int(_)) => (format!("{c}::text"), false),
         (Canon::Number, Wire::Numeric) => (format!("trim_scale({c})::text"), false),
+        // Only ever between two PostgreSQL columns, which write value and scale alike.
+        (Canon::DecimalScaled, Wire::Numeric) => (format!("{c}::text"), false),
         (Canon::Number, Wire::Float(_)) => (format!("trim_scale({c}::text::numeric)::text"), false),
         (Canon::Float, Wire::Float(_)) => (double(&format!("{c}::float8")), false),
         (Canon::Text, Wire::Text | Wire::Bit | Wire::AsText | Wire::Json | Wire::Jsonb) => (format!("{c}::text"), false),
         (Canon::TextPadded, Wire::Text | Wire::Bit | Wire::AsText) => (format!("rtrim({c}::text, ' ')"), false),
         (Canon::Bytes, Wire::Bytes) => return Ok((format!("md5({c})"), true)),
         (Canon::Uuid, Wire::Uuid) => (format!("encode(uuid_send({c}), 'hex')"), false),
-        (Canon::Uuid, Wire::Text) => (format!("lower(translate({c}::text, '-{{}}', ''))"), false),
+        (Canon::Uuid, Wire::Text) => (uuid_text(&c), false),
         (Canon::Uuid, Wire::Bytes) => (format!("encode({c}, 'hex')"), false),
         (Canon::Date, Wire::Date) => {
             let inside = format!("{c} >= '0001-01-01' AND {c} < '10000-01-01'");
@@ -215,6 +228,15 @@ fn text(column: &Column, d: &DigestColumn) -> Result<(String, bool)> {
     };
     let hashed = always_hashed || d.hashed;
     Ok((if hashed { format!("md5({text})") } else { text }, hashed))
+}
+
+/// Text in a spelling of UUIDs by its digits; other text is tagged, so that it equals only itself.
+fn uuid_text(c: &str) -> String {
+    let digits = "(-*[0-9a-f]){32}-*";
+    format!(
+        "CASE WHEN {c}::text COLLATE \"C\" ~* '^([{{]{digits}[}}]|{digits})$' THEN lower(translate({c}::text, '-{{}}', '')) \
+         ELSE '!' || {c}::text END"
+    )
 }
 
 /// Microseconds since 1970 within the years 1 to 9999, the system's text outside.

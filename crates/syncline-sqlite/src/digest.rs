@@ -199,7 +199,7 @@ impl Plan {
 
     fn hash(&self, row: &Row<'_>, hasher: &mut Hasher) -> rusqlite::Result<u64> {
         match self.kind {
-            DigestKind::Native => {
+            DigestKind::Native | DigestKind::Own => {
                 hasher.text.clear();
                 for i in 0..self.key_at {
                     feed(row.get_ref(i)?, |bytes| hasher.text.extend_from_slice(bytes));

@@ -61,6 +61,7 @@ macro_rules! conformance {
             digesting:
                 a_digest_counts_rows_and_leaves_empty_segments_out,
                 a_range_segment_is_the_key_divided_toward_zero,
+                own_hashes_come_in_the_buckets_of_the_canonical_key,
                 the_digest_is_the_xor_of_the_row_hashes,
                 any_change_of_a_cell_changes_its_segment_only,
                 two_like_changes_do_not_cancel_out,

@@ -7,6 +7,11 @@ use crate::pairing::Pair;
 
 /// Rows per segment up to `SEGMENTS_MAX` segments: 100 scattered differences must not touch 2 % of a million rows (R14).
 const SEGMENT_ROWS: u64 = 100;
+/// The same where hashes of the two sides cannot be compared: there every row of a segment that differs is read.
+const SEGMENT_ROWS_REMEMBERED: u64 = 1;
+/// Key values per row up to which keys are cut into ranges. A key value is at most one row, so this is also how many times its
+/// share of the rows a segment can hold, however unevenly the keys lie; sparser ones are told apart by buckets.
+const KEYS_PER_ROW_MAX: u128 = 16;
 /// Segments at most: the answer stays a few MB, whatever the table.
 const SEGMENTS_MAX: u64 = 40_000;
 /// Text that may be longer than this enters as its own hash (R4).
@@ -38,8 +43,9 @@ impl Choice {
     #[must_use]
     pub fn kind(self) -> DigestKind {
         match self {
-            Self::Native | Self::Remembered => DigestKind::Native,
+            Self::Native => DigestKind::Native,
             Self::Canonical => DigestKind::Canonical,
+            Self::Remembered => DigestKind::Own,
         }
     }
 
@@ -81,7 +87,9 @@ fn in_sql(canon: Canon, a: &LogicalType, b: &LogicalType) -> bool {
         Canon::Span => clock(a) && clock(b),
         Canon::Text | Canon::TextPadded => ![a, b].iter().any(|t| matches!(t, LogicalType::Other { .. } | LogicalType::Any)),
         Canon::Float | Canon::Bytes | Canon::Uuid | Canon::Date | Canon::Timestamp | Canon::TimestampTz | Canon::JsonText => true,
-        Canon::DecimalScaled | Canon::JsonValue | Canon::Own => false,
+        // Only ever between two PostgreSQL columns.
+        Canon::DecimalScaled => true,
+        Canon::JsonValue | Canon::Own => false,
     }
 }
 
@@ -104,9 +112,9 @@ pub fn requests(pair: &Pair, choice: DigestKind, segments: &(Segments, Segments)
 }
 
 /// The two requests of a digest that is only ever compared with itself of an earlier run: each side over what it holds, the source
-/// over every column that is read, in the form that side has for it.
+/// over every column that is read, in the form that side has for it. Keys fall into the same segments on both sides.
 pub fn own_requests(pair: &Pair, segments: &(Segments, Segments), columns: &[usize]) -> (DigestRequest, DigestRequest) {
-    let (mut source, mut dest) = requests(pair, DigestKind::Native, segments, &pair.key_at);
+    let (mut source, mut dest) = requests(pair, DigestKind::Own, segments, &pair.key_at);
     source.columns = pair.reads.iter().filter_map(|c| pair.source.column(c)).map(own).collect();
     dest.columns = columns.iter().map(|&i| own(&pair.columns[i])).collect();
     (source, dest)
@@ -118,6 +126,13 @@ fn own(column: &Column) -> DigestColumn {
     DigestColumn { name: column.name.clone(), canon, hashed: canon != Canon::Uuid && long(&column.logical) }
 }
 
+/// Whether the keys of both sides fall into the same segments, without exception: what one side has in a segment can then be told
+/// missing from the other, though nothing else is known of that segment.
+#[must_use]
+pub fn has_exact_key(pair: &Pair) -> bool {
+    has_comparable_key(pair) && pair.key_canons().iter().all(|c| *c != Canon::Float)
+}
+
 /// Whether SQL can compare the keys of the two sides.
 #[must_use]
 pub fn has_comparable_key(pair: &Pair) -> bool {
@@ -125,7 +140,12 @@ pub fn has_comparable_key(pair: &Pair) -> bool {
         let source = pair.copied_from[i].as_ref().and_then(|c| pair.source.column(c));
         source.is_some_and(|s| in_sql(pair.canons[i], &s.logical, &pair.columns[i].logical))
     };
-    pair.policy.options.ids.is_none() && pair.key_at.iter().all(comparable)
+    !has_rewritten_key(pair) && pair.key_at.iter().all(comparable)
+}
+
+/// Whether the two sides know a record by different ids.
+fn has_rewritten_key(pair: &Pair) -> bool {
+    pair.policy.options.ids.is_some() || pair.foreign_ids.iter().any(|(c, _)| pair.key_at.contains(c))
 }
 
 /// Requests over the key columns alone: which keys are there. `None` when SQL cannot compare the keys.
@@ -148,25 +168,45 @@ fn long(t: &LogicalType) -> bool {
     }
 }
 
-/// How the keys fall into segments, for source and destination: ranges for one integer key on both sides, else buckets.
+/// How the keys fall into segments, for source and destination: ranges for one integer key on both sides, else buckets. `rows` is
+/// the larger count of the two sides, `span` the smallest and the largest key of both.
 #[must_use]
-pub fn segments(pair: &Pair, rows: u64, span: Option<(i128, i128)>) -> (Segments, Segments) {
-    let wanted = (rows / SEGMENT_ROWS).clamp(1, SEGMENTS_MAX);
-    if let (Some((lo, hi)), [at]) = (span, pair.key_at.as_slice()) {
-        let width = u128::try_from(hi - lo + 1).unwrap_or(1);
-        let size = u64::try_from(width.div_ceil(u128::from(wanted))).unwrap_or(u64::MAX).max(1);
-        let range = |column: String| Segments::Ranges { column, size };
-        return (range(pair.key_source[0].clone()), range(pair.columns[*at].name.clone()));
-    }
-    let digits = (1..4u8).find(|d| 16u64.pow(u32::from(*d)) >= wanted).unwrap_or(4);
-    (Segments::Buckets { digits }, Segments::Buckets { digits })
+pub fn segments(pair: &Pair, choice: Choice, rows: u64, span: Option<(i128, i128)>) -> (Segments, Segments) {
+    let split = Split::of(choice, rows, span);
+    let one = |column: &str| match split {
+        Split::Ranges { size } => Segments::Ranges { column: column.to_owned(), size },
+        Split::Buckets { digits } => Segments::Buckets { digits },
+    };
+    (one(&pair.key_source[0]), one(&pair.key_dest[0]))
 }
 
-/// Whether the key is one integer column on both sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Split {
+    Ranges { size: u64 },
+    Buckets { digits: u8 },
+}
+
+impl Split {
+    fn of(choice: Choice, rows: u64, span: Option<(i128, i128)>) -> Self {
+        let each = if choice.is_comparable() { SEGMENT_ROWS } else { SEGMENT_ROWS_REMEMBERED };
+        let wanted = (rows / each).clamp(1, SEGMENTS_MAX);
+        let width = span.and_then(|(lo, hi)| u128::try_from(hi - lo + 1).ok());
+        match width.filter(|w| *w <= u128::from(rows) * KEYS_PER_ROW_MAX) {
+            Some(width) => {
+                let size = u64::try_from(width.div_ceil(u128::from(wanted))).unwrap_or(u64::MAX).max(1);
+                // Remembered segments are worth something only while they stay the same, as rows come and go.
+                Self::Ranges { size: if choice.is_comparable() { size } else { size.next_power_of_two() } }
+            }
+            None => Self::Buckets { digits: (1..4u8).find(|d| 16u64.pow(u32::from(*d)) >= wanted).unwrap_or(4) },
+        }
+    }
+}
+
+/// Whether the key is one integer column on both sides, with the same value.
 #[must_use]
 pub fn has_integer_key(pair: &Pair) -> bool {
     match (pair.key_source.as_slice(), pair.key_at.as_slice()) {
-        ([source], [at]) => {
+        ([source], [at]) if !has_rewritten_key(pair) => {
             let fits = |t: &LogicalType| {
                 matches!(t, LogicalType::Int { unsigned: false, .. } | LogicalType::Year)
                     || matches!(t, LogicalType::Int { bits, unsigned: true } if *bits < 64)
@@ -174,5 +214,51 @@ pub fn has_integer_key(pair: &Pair) -> bool {
             pair.source.column(source).is_some_and(|c| fits(&c.logical)) && fits(&pair.columns[*at].logical)
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHOICES: [Choice; 3] = [Choice::Native, Choice::Canonical, Choice::Remembered];
+
+    // rule: R14
+    #[test]
+    fn segments_hold_a_hundred_rows_and_are_never_more_than_forty_thousand() {
+        let of = |rows: u64| Split::of(Choice::Native, rows, Some((1, i128::from(rows))));
+        for (rows, size) in [(1, 1), (99, 99), (1_000, 100), (1_000_000, 100), (4_000_000, 100), (40_000_000, 1_000), (1 << 40, 27_487_791)]
+        {
+            assert_eq!(of(rows), Split::Ranges { size }, "{rows}");
+        }
+        for (rows, digits) in [(0, 1), (1_600, 1), (1_700, 2), (409_600, 3), (409_700, 4), (1 << 40, 4)] {
+            assert_eq!(Split::of(Choice::Canonical, rows, None), Split::Buckets { digits }, "{rows}");
+        }
+    }
+
+    // rule: R14
+    #[test]
+    fn no_segment_is_much_larger_than_the_others_however_the_keys_lie() {
+        let (min, max) = (i128::from(i64::MIN), i128::from(i64::MAX));
+        let spans = [(min, max), (0, max), (-(1 << 62), 1 << 62), (-5, 10), (0, 0), (max, max), (1, 999), (1, 16_000), (1, 16_001)];
+        for choice in CHOICES {
+            for (rows, span) in [0u64, 1, 10, 1_000, 1_000_000, 10_000_000, 1 << 40].into_iter().flat_map(|r| spans.map(|s| (r, s))) {
+                let share = rows.div_ceil((rows / 100).clamp(1, SEGMENTS_MAX));
+                match Split::of(choice, rows, Some(span)) {
+                    // Rounding up and the power of two can each double a size.
+                    Split::Ranges { size } => assert!(u128::from(size) <= u128::from(share) * KEYS_PER_ROW_MAX * 4, "{rows} in {span:?}"),
+                    Split::Buckets { .. } => assert!(span.1 - span.0 >= i128::from(rows) * 16, "{rows} in {span:?}"),
+                }
+            }
+        }
+    }
+
+    // rule: R12
+    #[test]
+    fn remembered_segments_are_small_and_stay_as_they_are_when_a_table_grows_a_little() {
+        let of = |rows: u64| Split::of(Choice::Remembered, rows, Some((1, i128::from(rows))));
+        assert_eq!((of(20_000), of(1_000_000)), (Split::Ranges { size: 1 }, Split::Ranges { size: 32 }));
+        assert_eq!((of(1_000_001), of(1_020_000)), (of(1_000_000), of(1_000_000)));
+        assert_eq!(Split::of(Choice::Remembered, 20_000, None), Split::Buckets { digits: 4 });
     }
 }

@@ -1,10 +1,11 @@
 //! Finding the keys that differ.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use syncline_connector::{Batch, DigestRequest, RowStream, SegmentDigest, Segments, Snapshot, fail};
-use syncline_model::{Canon, Key, RowBatch, ValueRef};
+use syncline_model::{Canon, Column, Key, RowBatch, ValueRef};
 use syncline_store::rows::SegmentRow;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::choose::{Choice, has_integer_key, key_request, own_requests, requests, segments};
 use crate::engine::Result;
@@ -45,10 +46,18 @@ pub struct KeyDifference {
 
 type Snapshots<'a> = (&'a mut dyn Snapshot, &'a mut dyn Snapshot);
 
-/// Finds the keys that differ. `remembered` are the segments of the last agreeing run, used with `Choice::Remembered` only.
-pub async fn differ(pair: &Pair, choice: Choice, sides: Snapshots<'_>, remembered: &dyn Fn(&str) -> Vec<SegmentRow>) -> Result<Difference> {
+/// What earlier runs know of a stream.
+pub struct Memory<'a> {
+    /// What decides the destination's rows beside the stream's own definition: the ids of other records that they hold.
+    pub decided_by: &'a str,
+    /// The segments in which both sides agreed, for a shape. Asked for with `Choice::Remembered` only.
+    pub segments: &'a (dyn Fn(&str) -> Vec<SegmentRow> + Sync),
+}
+
+/// Finds the keys that differ.
+pub async fn differ(pair: &Pair, choice: Choice, sides: Snapshots<'_>, memory: Memory<'_>) -> Result<Difference> {
     let (source, dest) = sides;
-    let split = split(pair, source, dest).await?;
+    let split = split(pair, choice, source, dest).await?;
     let columns: Vec<usize> = (0..pair.columns.len()).filter(|&i| pair.compared[i] || pair.key_at.contains(&i)).collect();
     let (ask_source, ask_dest) = match choice {
         Choice::Native | Choice::Canonical => requests(pair, choice.kind(), &split, &columns),
@@ -57,12 +66,12 @@ pub async fn differ(pair: &Pair, choice: Choice, sides: Snapshots<'_>, remembere
     fail::passable("diff.digest")?;
     let (a, b) = futures_util::future::join(source.digest(&ask_source), dest.digest(&ask_dest)).await;
     let (a, b) = (a?, b?);
-    let shape = shape(pair, choice, &split, &columns);
+    let shape = shape(pair, choice, &split, memory.decided_by);
     let now = together(&a, &b);
     let different: Vec<(i64, u64)> = match choice {
         Choice::Native | Choice::Canonical => disagreeing(&a, &b),
         Choice::Remembered => {
-            let before: HashMap<i64, SegmentRow> = remembered(&shape).into_iter().map(|s| (s.id, s)).collect();
+            let before: HashMap<i64, SegmentRow> = (memory.segments)(&shape).into_iter().map(|s| (s.id, s)).collect();
             let whole = |s: &SegmentRow| is_whole(&a, s.id) && is_whole(&b, s.id);
             now.iter().filter(|s| before.get(&s.id) != Some(*s) || !whole(s)).map(|s| (s.id, s.source.0.max(s.destination.0))).collect()
         }
@@ -91,13 +100,29 @@ pub async fn differ(pair: &Pair, choice: Choice, sides: Snapshots<'_>, remembere
             }
         }
     }
+    found.extra = without(found.extra, &found.fetch, &canons);
     Ok(found)
+}
+
+/// Keys of `list` that are not among `others`. Should two systems ever spell the text of one key differently (doubles may), it lies in
+/// another segment on each side and seems both missing and extra; a record that is at the source is never extra.
+fn without(list: RowBatch, others: &RowBatch, canons: &[Canon]) -> RowBatch {
+    let at: Vec<usize> = (0..canons.len()).collect();
+    let key = |row| Key::of(row, &at).canonical(canons);
+    let mut gone: HashSet<Vec<u8>> = list.rows().map(key).collect();
+    let both: HashSet<Vec<u8>> = others.rows().map(key).filter(|k| gone.remove(k)).collect();
+    if both.is_empty() {
+        return list;
+    }
+    let mut rest = RowBatch::new(list.width());
+    (0..list.len()).filter(|&i| !both.contains(&key(list.row(i)))).for_each(|i| copy_key(&list, i, &mut rest));
+    rest
 }
 
 /// Finds the keys that only one side has, by digests of the keys alone where SQL can compare them.
 pub async fn compare_keys(pair: &Pair, sides: Snapshots<'_>) -> Result<KeyDifference> {
     let (source, dest) = sides;
-    let split = split(pair, source, dest).await?;
+    let split = split(pair, Choice::Canonical, source, dest).await?;
     let width = pair.key_at.len();
     let mut found = KeyDifference { missing: RowBatch::new(width), extra: RowBatch::new(width), source_rows: 0, dest_rows: 0 };
     let canons = pair.key_canons();
@@ -118,11 +143,13 @@ pub async fn compare_keys(pair: &Pair, sides: Snapshots<'_>) -> Result<KeyDiffer
         left.rows.iter().filter(|(k, _)| !right.rows.contains_key(*k)).for_each(|(_, (_, i))| copy_key(&left.keys, *i, &mut found.missing));
         right.rows.iter().filter(|(k, _)| !left.rows.contains_key(*k)).for_each(|(_, (_, i))| copy_key(&right.keys, *i, &mut found.extra));
     }
+    found.extra = without(found.extra, &found.missing, &canons);
     Ok(found)
 }
 
-async fn split(pair: &Pair, source: &mut dyn Snapshot, dest: &mut dyn Snapshot) -> Result<(Segments, Segments)> {
+async fn split(pair: &Pair, choice: Choice, source: &mut dyn Snapshot, dest: &mut dyn Snapshot) -> Result<(Segments, Segments)> {
     let rows = source.count(&pair.source, &pair.filter_source).await?;
+    let rows = rows.max(dest.count(&pair.dest, &pair.filter_dest).await?);
     let span = match (has_integer_key(pair), pair.key_source.first()) {
         (true, Some(key)) => {
             let a = source.key_range(&pair.source, key, &pair.filter_source).await?;
@@ -134,15 +161,24 @@ async fn split(pair: &Pair, source: &mut dyn Snapshot, dest: &mut dyn Snapshot) 
         }
         _ => None,
     };
-    Ok(segments(pair, rows, span))
+    Ok(segments(pair, choice, rows, span))
 }
 
-/// What remembered digests depend on: another column list, filter or segmentation makes them worthless.
-fn shape(pair: &Pair, choice: Choice, split: &(Segments, Segments), columns: &[usize]) -> String {
-    let list: Vec<String> =
-        columns.iter().map(|&i| format!("{}={:?}/{:?}", pair.columns[i].name, pair.copied_from[i], pair.canons[i])).collect();
-    let fields = format!("{:?}", pair.policy.options.fields);
-    format!("{}|{split:?}|{}|{fields}|{:?}|{:?}", choice.as_str(), list.join(","), pair.filter_source, pair.filter_dest)
+/// What remembered digests depend on: whatever decides how a source row looks at the destination, which rows are compared, and what
+/// becomes of the others. Anything else there makes them worthless. Every option counts: a list of those that matter would miss one.
+fn shape(pair: &Pair, choice: Choice, split: &(Segments, Segments), decided_by: &str) -> String {
+    let types =
+        |columns: &mut dyn Iterator<Item = &Column>| columns.map(|c| format!("{} {}", c.name, c.native)).collect::<Vec<_>>().join(",");
+    let source = types(&mut pair.reads.iter().filter_map(|c| pair.source.column(c)));
+    let dest = types(&mut pair.columns.iter());
+    let parts = [
+        env!("CARGO_PKG_VERSION").to_owned(),
+        format!("{} ({source}) to {} ({dest})", pair.source.name, pair.dest.name),
+        format!("{:?} {:?} {:?} {:?}", pair.policy, pair.copied_from, pair.canons, pair.compared),
+        format!("{:?} {:?} {:?} {:?}", pair.key_source, pair.key_dest, pair.filter_source, pair.filter_dest),
+        format!("{:?} {:?} {:?} {decided_by}", pair.owns, pair.delete, pair.foreign_ids),
+    ];
+    format!("{} {split:?} {:032x}", choice.as_str(), xxh3_128(parts.join("\n").as_bytes()))
 }
 
 fn together(a: &[SegmentDigest], b: &[SegmentDigest]) -> Vec<SegmentRow> {

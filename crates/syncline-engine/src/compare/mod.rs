@@ -4,5 +4,5 @@
 mod choose;
 mod differ;
 
-pub use choose::{Choice, choose, has_comparable_key, has_integer_key};
-pub use differ::{compare_keys, differ};
+pub use choose::{Choice, choose, has_comparable_key, has_exact_key};
+pub use differ::{Memory, compare_keys, differ};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use syncline_model::batch::{decode_cell, encode_cell};
 use syncline_model::{Value, ValueRef};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::form::IdForm;
 use super::mint::Mint;
@@ -338,6 +339,26 @@ impl IdMap {
             Ok(false) => Err(NoId::Taken),
             Err(_) => Err(NoId::Full),
         }
+    }
+
+    /// Tells apart any two maps that give some record different ids. What would be minted anyway does not count: a record more, minted
+    /// in the meantime, changes no reference.
+    #[must_use]
+    pub fn fingerprint(&self) -> u128 {
+        let given = self.entries.forward.iter().filter(|(_, new)| {
+            let legacy = || &self.entries.back[self.entries.new.canonical(cell(new)).as_slice()];
+            self.mint.is_none_or(|m| {
+                self.entries.new.canonical(m.id(&cell(legacy()).to_owned()).view()) != self.entries.new.canonical(cell(new))
+            })
+        });
+        let rules = xxh3_128(format!("{:?}", self.mint).as_bytes());
+        given.fold(rules, |all, (legacy, new)| {
+            // A length in front keeps the pair's halves apart.
+            let mut pair = (legacy.len() as u64).to_le_bytes().to_vec();
+            pair.extend_from_slice(legacy);
+            pair.extend_from_slice(&self.entries.new.canonical(cell(new)));
+            all ^ xxh3_128(&pair)
+        })
     }
 
     /// The mappings minted since the last call: to be written in the transaction that writes their records.

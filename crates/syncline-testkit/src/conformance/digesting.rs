@@ -5,7 +5,7 @@ use syncline_connector::{DigestKind, DigestRequest, SegmentDigest, Segments, Sna
 use super::Harness;
 use super::steps::{ITEM, digest_request, drain, int, many_items, ranges, snapshot_of, three_items};
 
-const KINDS: [DigestKind; 2] = [DigestKind::Native, DigestKind::Canonical];
+const KINDS: [DigestKind; 3] = [DigestKind::Native, DigestKind::Canonical, DigestKind::Own];
 
 async fn digest(snapshot: &mut dyn Snapshot, request: &DigestRequest) -> Vec<SegmentDigest> {
     let digests = snapshot.digest(request).await.expect("digest");
@@ -19,10 +19,10 @@ async fn fresh_digests(h: &dyn Harness, kind: DigestKind) -> Vec<SegmentDigest> 
     digest(&mut *snapshot, &digest_request(&table, kind, ranges(10))).await
 }
 
-/// The kinds a system has: canonical always, native only where it says that it is safe.
+/// The kinds a system has: native only where it says that it is safe, the others always.
 async fn kinds(h: &dyn Harness) -> Vec<DigestKind> {
     let native = super::steps::source(h).await.capabilities().native_digest;
-    KINDS.into_iter().filter(|kind| native || *kind == DigestKind::Canonical).collect()
+    KINDS.into_iter().filter(|kind| native || *kind != DigestKind::Native).collect()
 }
 
 /// Counts are exact; every row of a plain table has a hash.
@@ -54,6 +54,19 @@ pub async fn a_range_segment_is_the_key_divided_toward_zero(h: &dyn Harness) {
         let found = digest(&mut *snapshot, &digest_request(&table, kind, ranges(20))).await;
         assert_eq!(found.iter().map(|s| (s.id, s.rows)).collect::<Vec<_>>(), [(-1, 2), (0, 4), (1, 1)]);
     }
+}
+
+// rule: R15
+/// A system's own hashes come in the buckets that another system puts the same keys into.
+pub async fn own_hashes_come_in_the_buckets_of_the_canonical_key(h: &dyn Harness) {
+    many_items(h, 95).await;
+    let mut counts = Vec::new();
+    for kind in [DigestKind::Canonical, DigestKind::Own] {
+        let (_source, mut snapshot, table) = snapshot_of(h, "item").await;
+        let found = digest(&mut *snapshot, &digest_request(&table, kind, Segments::Buckets { digits: 2 })).await;
+        counts.push(found.iter().map(|s| (s.id, s.rows)).collect::<Vec<_>>());
+    }
+    assert_eq!(counts[0], counts[1]);
 }
 
 /// `digest` and `row_hashes` speak of the same hashes.

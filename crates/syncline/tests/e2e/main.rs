@@ -4,6 +4,7 @@ mod deletes;
 mod drift;
 mod ids;
 mod keep;
+mod keys;
 mod locks;
 mod logs;
 mod modes;
@@ -11,6 +12,7 @@ mod outcomes;
 mod plan;
 mod reach;
 mod real_jobs;
+mod remembered;
 mod same;
 mod scopes;
 mod shapes;
@@ -25,6 +27,13 @@ use serde_json::Value as Json;
 #[track_caller]
 fn book(run: &Json, name: &str) -> u64 {
     run["books"][name].as_u64().unwrap_or_else(|| panic!("no {name} in {run}"))
+}
+
+/// What the report of a run says of a stream.
+#[track_caller]
+fn stream<'r>(run: &'r Json, name: &str) -> &'r Json {
+    let streams = run["streams"].as_array().expect("a list");
+    streams.iter().find(|s| s["stream"] == name).unwrap_or_else(|| panic!("no stream {name} in {run}"))
 }
 
 /// Records that a run wrote.
