@@ -7,7 +7,7 @@ use syncline_model::{Catalog, Column, Engine, TableName, Value};
 
 use crate::Result;
 use crate::read::Snapshot;
-use crate::write::{CommitFate, Fit, Marker, NewTable, RunSpec, StagedRun, TableDdl};
+use crate::write::{CommitFate, Fit, LoadDdl, Marker, NewTable, RunSpec, StagedRun, TableDdl};
 
 /// One configured instance of a connector.
 #[derive(Clone, Debug)]
@@ -109,6 +109,9 @@ pub trait Connector: Send + Sync {
 
     /// The DDL for a new table, identifiers quoted, defaults carried where they mean the same.
     fn ddl(&self, table: &NewTable) -> TableDdl;
+
+    /// The DDL for a new table that is first filled as `load`, in several transactions.
+    fn load_ddl(&self, table: &NewTable, load: &TableName) -> LoadDdl;
 
     /// `ALTER TABLE … ADD COLUMN …` for a column of [`Connector::map_column`].
     fn add_column_ddl(&self, table: &TableName, column: &Column) -> String;

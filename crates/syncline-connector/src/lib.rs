@@ -16,6 +16,6 @@ pub use read::{
     RowStream, SegmentDigest, Segments, Snapshot,
 };
 pub use write::{
-    Applied, CommitFate, DeleteAction, Fit, MarkValue, Marker, NewTable, Referrer, Reject, RunSpec, StagedRun, StreamOutcome, StreamWrite,
-    TableDdl, WritePath,
+    Applied, CommitFate, DeleteAction, Fit, LoadDdl, MarkValue, Marker, NewTable, Referrer, Reject, RunSpec, StagedRun, StreamOutcome,
+    StreamWrite, TableDdl, WritePath,
 };

@@ -27,6 +27,20 @@ pub enum Predicate {
     AtLeast(String, Value),
     /// `column < value`.
     Below(String, Value),
+    /// Rows whose key comes after this one in the server's own order of the columns (none of them NULL).
+    After {
+        /// Key columns.
+        columns: Vec<String>,
+        /// The key.
+        key: Vec<Value>,
+    },
+    /// The others: rows whose key does not come after this one. Exactly the complement of `After`.
+    UpTo {
+        /// Key columns.
+        columns: Vec<String>,
+        /// The key.
+        key: Vec<Value>,
+    },
     /// These keys. The connector cuts the list to its parameter limit and may ask in several statements.
     KeyIn {
         /// Key columns, in the order of the batch's cells.
@@ -209,6 +223,9 @@ pub trait Snapshot: Send {
 
     /// Smallest and largest value of an integer column and the number of rows, under the filter: for choosing segments.
     async fn key_range(&mut self, table: &Table, column: &str, filter: &[Predicate]) -> Result<Option<(i128, i128)>>;
+
+    /// The last of the first `rows` keys under the filter, in the order that [`Predicate::After`] means; `None` when there is no row.
+    async fn key_after(&mut self, table: &Table, columns: &[String], filter: &[Predicate], rows: u64) -> Result<Option<Vec<Value>>>;
 
     /// Exact number of rows under the filter.
     async fn count(&mut self, table: &Table, filter: &[Predicate]) -> Result<u64>;

@@ -45,6 +45,15 @@ pub struct TableDdl {
     pub left_out: Vec<String>,
 }
 
+/// DDL of a table that is filled over several transactions under another name (R18).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadDdl {
+    /// Makes the bare table under the other name, and drops it again.
+    pub bare: TableDdl,
+    /// Gives it its own name, then keys, foreign keys and sequences, once all rows are in.
+    pub place: TableDdl,
+}
+
 /// How a source column fits a destination column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fit {
@@ -86,8 +95,21 @@ pub enum MarkValue {
 pub enum WritePath {
     /// The table was made by this run: bulk load straight into it, keys and indexes after.
     Load,
+    /// Bulk load straight into a table of the sync's own that several transactions fill before it gets its name (R18).
+    Part,
     /// Bulk load into a staging table, then a set-based apply that leaves equal rows untouched.
     Stage,
+}
+
+impl WritePath {
+    /// Rows land in the table itself, not in staging.
+    #[must_use]
+    pub fn is_straight(self) -> bool {
+        match self {
+            Self::Load | Self::Part => true,
+            Self::Stage => false,
+        }
+    }
 }
 
 /// One stream of a staged run.
@@ -101,6 +123,9 @@ pub struct StreamWrite {
     pub create: Option<TableDdl>,
     /// Straight or staged.
     pub path: WritePath,
+    /// Rows that earlier transactions of this sync's first load put into the table that `create` gives its name (R18). The run fails
+    /// when they are not exactly as many.
+    pub loaded: Option<u64>,
     /// Key columns (destination names); empty only with `Load` (a table without a key, whole rows).
     pub key: Vec<String>,
     /// The columns that batches carry, in their order; the key is among them, generated columns are not.

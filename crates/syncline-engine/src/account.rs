@@ -147,7 +147,7 @@ impl Engine {
 }
 
 /// Rows that were set aside before they reached the destination fail a strict run like those that the destination refuses.
-fn refuse_when_strict(pair: &Pair, parked: &[Parked]) -> Result<()> {
+pub(crate) fn refuse_when_strict(pair: &Pair, parked: &[Parked]) -> Result<()> {
     match parked.first().filter(|_| pair.policy.rows == Rows::Strict) {
         None => Ok(()),
         Some(p) => {

@@ -193,6 +193,7 @@ pub fn complete(pair: &mut Pair, names: &BTreeMap<TableName, TableName>, from: S
     }
     ddl.left_out.extend(left_out);
     pair.create = Some(ddl);
+    pair.create_in_parts = Some(to.connector.load_ddl(&new, &crate::first_load::load_table(&new.name)));
     // The index over a unique key is the unique key's own.
     Ok(())
 }
@@ -208,9 +209,18 @@ fn index_name(pair: &Pair, name: &str, same_engine: bool) -> String {
         return long;
     }
     // Two long names must stay two: the end becomes a hash of the whole.
-    let hash = format!("_{:08x}", xxhash_rust::xxh3::xxh3_64(long.as_bytes()) >> 32);
-    let cut = (0..=NAME_BYTES_MAX - hash.len()).rev().find(|&i| long.is_char_boundary(i)).unwrap_or(0);
-    format!("{}{hash}", &long[..cut])
+    cut_name(&long, &format!("_{:08x}", xxhash_rust::xxh3::xxh3_64(long.as_bytes()) >> 32))
+}
+
+/// Whether every destination keeps the whole name.
+pub fn is_short(name: &str) -> bool {
+    name.len() <= NAME_BYTES_MAX
+}
+
+/// The start of a name, cut so that it has room for `end`.
+pub fn cut_name(name: &str, end: &str) -> String {
+    let cut = (0..=name.len().min(NAME_BYTES_MAX - end.len())).rev().find(|&i| name.is_char_boundary(i)).unwrap_or(0);
+    format!("{}{end}", &name[..cut])
 }
 
 /// A created column is an identity by default, so that rows with their own keys go in.

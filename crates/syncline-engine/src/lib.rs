@@ -13,6 +13,7 @@ mod create;
 mod deletions;
 mod dry;
 pub mod engine;
+pub mod first_load;
 mod horizon;
 pub mod identity;
 mod keep;

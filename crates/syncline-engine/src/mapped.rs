@@ -449,6 +449,7 @@ fn mapping_table(map: usize, table: &Table, legacy: &str, new: &str, entity: Opt
         table: table.clone(),
         create: None,
         path: WritePath::Stage,
+        loaded: None,
         key,
         columns,
         compare: vec![new.to_owned()],

@@ -37,7 +37,7 @@ pub trait Sink: Send {
 }
 
 /// What moving gave.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Moved {
     /// Rows read.
     pub fetched: u64,
@@ -47,6 +47,20 @@ pub struct Moved {
     pub after_last: u64,
     /// Largest cursor seen.
     pub cursor_max: Option<Value>,
+}
+
+impl Moved {
+    /// Adds what a further read gave.
+    pub fn add(&mut self, more: Self) {
+        self.fetched += more.fetched;
+        self.after_last += more.after_last;
+        self.parked.extend(more.parked);
+        if let Some(new) = more.cursor_max
+            && self.cursor_max.as_ref().is_none_or(|m| is_after(new.view(), m.view()))
+        {
+            self.cursor_max = Some(new);
+        }
+    }
 }
 
 /// The cursor of an incremental read, seen as rows pass.

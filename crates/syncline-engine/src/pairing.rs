@@ -1,15 +1,17 @@
 //! Streams made concrete: which source table goes to which destination table, column by column, by which key.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use syncline_connector::write::Referrer;
-use syncline_connector::{Connector, DeleteAction, Predicate, TableDdl};
+use syncline_connector::{Connector, DeleteAction, LoadDdl, Predicate, TableDdl};
 use syncline_model::schema::TableKind;
 use syncline_model::{Canon, Catalog, Column, Engine, RowBatch, RowRef, Table, TableName, ValueRef};
 
 use crate::condition;
 use crate::create;
 use crate::engine::{EngineError, Result};
+use crate::first_load::{self, FirstLoad};
 use crate::policy::{self, Policy};
 use crate::report::Drift;
 use crate::spec::{Create, DeletePolicy, FieldText, Owns, SchemaChanges, SyncSpec};
@@ -33,7 +35,7 @@ impl Side<'_> {
 }
 
 /// A stream, made concrete.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Pair {
     /// The stream's name.
     pub stream: String,
@@ -45,12 +47,16 @@ pub struct Pair {
     pub dest: Table,
     /// DDL when the run makes the destination table.
     pub create: Option<TableDdl>,
+    /// The same where the table is filled in parts, under another name at first (R18).
+    pub create_in_parts: Option<LoadDdl>,
+    /// What this run and the runs before it put there already.
+    pub first_load: Option<FirstLoad>,
     /// `ALTER TABLE` for added columns.
     pub alter: Vec<String>,
     /// Source columns that are read, in order.
     pub reads: Vec<String>,
     /// Source columns → destination columns.
-    pub transform: Transform,
+    pub transform: Arc<Transform>,
     /// Destination columns that are staged, in order.
     pub columns: Vec<Column>,
     /// The source column of each staged column, where it is a plain copy.
@@ -195,7 +201,9 @@ fn choose<'a>(sync: &SyncSpec, only: &[String], catalog: &'a Catalog) -> Result<
         let name = if several { table.name.to_string() } else { bare.clone() };
         let options = policy::options_for(sync, &name).or_else(|| policy::options_for(sync, bare));
         let exact = sync.streams.iter().any(|(p, o)| (p == bare || *p == name) && o.is_some());
-        if let Some(options) = options.filter(|_| table.kind != TableKind::View || exact) {
+        // Views, and tables that a sync is still filling, are streams only where somebody names them.
+        let hidden = table.kind == TableKind::View || first_load::is_load_table(&table.name);
+        if let Some(options) = options.filter(|_| !hidden || exact) {
             chosen.push((name, table, options));
         }
     }
@@ -490,13 +498,15 @@ impl Builder<'_> {
         Ok(Pair {
             stream: self.stream.to_owned(),
             create: made.then(TableDdl::default),
+            create_in_parts: None,
+            first_load: None,
             source: self.source.clone(),
             referenced_by: Vec::new(),
             policy,
             dest,
             alter,
             reads,
-            transform,
+            transform: transform.into(),
             columns: m.columns,
             copied_from: m.copied_from,
             canons: m.canons,

@@ -129,7 +129,7 @@ impl Engine {
         let remembered = self.remembered(&sync.name).await?;
         fail::passable("run.discovered")?;
         let scope = (!context.scope.is_empty()).then_some(context.scope);
-        let pairs = link.pairs(sync, scope, &context.options.streams, &remembered)?;
+        let mut pairs = link.pairs(sync, scope, &context.options.streams, &remembered)?;
         refuse_drift(&pairs)?;
         refuse_foreign_plan(context)?;
         fail::passable("run.planned")?;
@@ -137,8 +137,8 @@ impl Engine {
         self.note_unfinished(&sync.name, &link, &pairs).await?;
         let mut settlement = Settlement { notes: identities, ..Settlement::default() };
         match sync.atomic {
-            Atomic::Run => self.run_together(context, &mut link, &pairs, &remembered, &mut settlement).await,
-            Atomic::Stream | Atomic::Batch => self.run_apart(context, &mut link, &pairs, &remembered, &mut settlement).await,
+            Atomic::Run => self.run_together(context, &mut link, &mut pairs, &remembered, &mut settlement).await,
+            Atomic::Stream | Atomic::Batch => self.run_apart(context, &mut link, &mut pairs, &remembered, &mut settlement).await,
         }
     }
 
@@ -147,11 +147,12 @@ impl Engine {
         &self,
         context: &RunContext<'_>,
         link: &mut Link,
-        pairs: &[Pair],
+        pairs: &mut [Pair],
         remembered: &crate::pairing::Remembered,
         settlement: &mut Settlement,
     ) -> Result<(), Stop> {
         let mut source = self.snapshot(link).await?;
+        self.load_in_parts(context, link, pairs, &mut *source, settlement).await?;
         let mut spec = self.run_spec(context, link, pairs, &marker(context, "", 1), Phase::Everything);
         spec.forget = self.stale_undo(context).await?;
         settlement.stale_undo.clone_from(&spec.forget);
@@ -177,7 +178,7 @@ impl Engine {
         &self,
         context: &RunContext<'_>,
         link: &mut Link,
-        pairs: &[Pair],
+        pairs: &mut [Pair],
         remembered: &crate::pairing::Remembered,
         settlement: &mut Settlement,
     ) -> Result<(), Stop> {
@@ -186,6 +187,9 @@ impl Engine {
         let mut created = remembered.created.clone();
         let passes = order.iter().map(|&i| (i, Phase::Upserts)).chain(order.iter().rev().map(|&i| (i, Phase::Deletions)));
         for (i, phase) in passes {
+            if phase == Phase::Upserts {
+                self.load_in_parts(context, link, &mut pairs[i..=i], &mut *source, settlement).await?;
+            }
             let pair = &pairs[i..=i];
             // A table that this run made holds nothing to delete.
             if phase == Phase::Deletions && (pair[0].delete.is_none() || pair[0].create.is_some()) {
@@ -211,6 +215,7 @@ impl Engine {
                 // Committed, whatever becomes of the streams behind it: the next run must know whose it is.
                 created.insert(pair[0].dest.name.to_string());
                 self.note_created(&context.sync.name, &created).await?;
+                self.forget_first_load(context, &pair[0]).await?;
             }
         }
         source.close().await?;
@@ -405,6 +410,9 @@ fn marker(context: &RunContext<'_>, stream: &str, step: u64) -> Marker {
 
 /// Straight into a table that this transaction makes, where DDL rolls back with it; else through staging.
 fn write_path(link: &Link, pair: &Pair, phase: Phase) -> WritePath {
+    if pair.first_load.is_some() {
+        return WritePath::Load;
+    }
     let straight = pair.create.is_some() && pair.key_is_unique && phase != Phase::Deletions && link.dest.capabilities().transactional_ddl;
     if straight { WritePath::Load } else { WritePath::Stage }
 }
@@ -412,7 +420,7 @@ fn write_path(link: &Link, pair: &Pair, phase: Phase) -> WritePath {
 /// Hosts that bound a transaction say so before anything is written (R18).
 fn refuse_too_large(context: &RunContext<'_>, link: &Link, runs: &[crate::stream_run::StreamResult]) -> Result<()> {
     let Some(max) = link.dest.capabilities().transaction_rows_max.filter(|_| context.sync.atomic != Atomic::Batch) else { return Ok(()) };
-    let rows: u64 = runs.iter().map(|r| r.fetched + r.deletes.len() as u64).sum();
+    let rows: u64 = runs.iter().filter(|r| !r.in_parts).map(|r| r.fetched + r.deletes.len() as u64).sum();
     if rows <= max {
         return Ok(());
     }
@@ -429,8 +437,9 @@ pub(crate) fn stream_write(pair: &Pair, path: WritePath) -> StreamWrite {
     StreamWrite {
         stream: pair.stream.clone(),
         table: pair.dest.clone(),
-        create: pair.create.clone(),
+        create: pair.first_load.as_ref().map_or_else(|| pair.create.clone(), |l| Some(l.place.clone())),
         path,
+        loaded: pair.first_load.as_ref().map(|l| l.rows),
         key: pair.key_dest.clone(),
         columns: pair.columns.iter().map(|c| c.name.clone()).collect(),
         compare: compare.collect(),
@@ -444,7 +453,7 @@ pub(crate) fn stream_write(pair: &Pair, path: WritePath) -> StreamWrite {
 }
 
 /// Rows may pass undecoded: one engine, the same columns, nothing in between.
-fn takes_raw(link: &Link, pair: &Pair) -> bool {
+pub(crate) fn takes_raw(link: &Link, pair: &Pair) -> bool {
     let able = link.source.capabilities().raw && link.dest.capabilities().raw && link.from.engine() == link.to.engine();
     let same = |(from, to): (&Option<String>, &syncline_model::Column)| {
         from.as_ref().and_then(|f| pair.source.column(f)).is_some_and(|f| link.to.raw_safe(f, to))

@@ -228,6 +228,8 @@ pub struct StreamOptions {
     /// Column set to now on rows created or updated.
     pub stamp: Option<String>,
     pub collection_key: Option<String>,
+    /// Rows above which a first load is made in parts that a killed run keeps (R18).
+    pub resume_above: Option<u64>,
 }
 
 macro_rules! take_said {
@@ -266,6 +268,7 @@ impl StreamOptions {
             ids,
             stamp,
             collection_key,
+            resume_above,
         );
     }
 }

@@ -10,6 +10,7 @@ use syncline_store::rows::{Page, ParkedFilter, PositionRow, SegmentRow};
 use crate::compare::{self, Choice};
 use crate::deletions;
 use crate::engine::{Engine, EngineError, Result};
+use crate::first_load::FirstLoad;
 use crate::link::Link;
 use crate::mapped::{IdMaps, MappingSink};
 use crate::moving::{Moved, Parked, Selection, Sink, Watch};
@@ -28,6 +29,8 @@ pub(crate) struct StreamResult {
     pub mode: String,
     /// Straight or staged.
     pub path: WritePath,
+    /// Its rows were committed in parts before.
+    pub in_parts: bool,
     /// Digest used.
     pub digest: Option<Choice>,
     /// Rows in scope at the source.
@@ -117,6 +120,7 @@ impl<'a> StreamRun<'a> {
         let result = StreamResult {
             mode: String::new(),
             path,
+            in_parts: pair.first_load.is_some(),
             digest: None,
             in_scope: 0,
             equal_by_digest: 0,
@@ -165,6 +169,10 @@ impl<'a> StreamRun<'a> {
         self.load_state().await?;
         let mode = self.mode();
         self.result.mode = if self.context.options.key.is_some() { "key".into() } else { mode.as_str().into() };
+        if let Some(done) = &self.pair.first_load {
+            self.take_first_load(done);
+            return Ok(());
+        }
         if let Some(plan) = &self.context.options.plan {
             self.result.mode = "plan".into();
             return self.stage_planned(plan, source, dest, &mut *staged.staged).await;
@@ -228,6 +236,14 @@ impl<'a> StreamRun<'a> {
             }
         };
         Some(Predicate::AtLeast(cursor, value))
+    }
+
+    /// Rows that are in the load table already: this run makes them visible, so this run counts them.
+    fn take_first_load(&mut self, done: &FirstLoad) {
+        self.take(done.moved.clone());
+        self.result.fetched += done.kept;
+        self.result.in_scope = self.result.fetched;
+        self.result.remarks.extend(done.remark(&self.pair.stream));
     }
 
     async fn move_selected(
@@ -390,12 +406,7 @@ impl<'a> StreamRun<'a> {
         dest: &mut dyn Snapshot,
         staged: &mut Landing<'_>,
     ) -> Result<()> {
-        for start in (0..keys.len()).step_by(KEYS_PER_READ) {
-            let mut part = RowBatch::new(keys.width());
-            for i in start..keys.len().min(start + KEYS_PER_READ) {
-                let row = keys.row(i);
-                (0..keys.width()).for_each(|c| part.push_encoded(row.encoded(c)));
-            }
+        for part in key_parts(keys) {
             let filter = vec![Predicate::KeyIn { columns: self.pair.key_source.clone(), keys: part }];
             self.move_selected(filter, false, source, dest, staged).await?;
         }
@@ -566,6 +577,18 @@ impl<'a> StreamRun<'a> {
         let trips = guarded.and_then(|(owned, source)| deletions::trips(&self.pair.policy.guard, rows, owned, source));
         Ok(trips.map(|reason| format!("{reason}; {tables}")))
     }
+}
+
+/// Keys in lists that one read takes.
+pub(crate) fn key_parts(keys: &RowBatch) -> impl Iterator<Item = RowBatch> {
+    (0..keys.len()).step_by(KEYS_PER_READ).map(|start| {
+        let mut part = RowBatch::new(keys.width());
+        for i in start..keys.len().min(start + KEYS_PER_READ) {
+            let row = keys.row(i);
+            (0..keys.width()).for_each(|c| part.push_encoded(row.encoded(c)));
+        }
+        part
+    })
 }
 
 /// A key part as the user typed it.

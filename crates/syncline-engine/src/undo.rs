@@ -100,6 +100,7 @@ fn undo_write(pair: &Pair) -> StreamWrite {
         table: pair.dest.clone(),
         create: None,
         path: WritePath::Stage,
+        loaded: None,
         key: pair.key_dest.clone(),
         compare: stored.iter().filter(|c| !pair.key_dest.contains(c)).cloned().collect(),
         columns: stored,

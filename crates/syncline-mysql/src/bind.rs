@@ -83,8 +83,40 @@ fn condition(out: &mut Bound, table: &Table, p: &Predicate) -> Result<()> {
         Predicate::IsNull(name) => {
             out.sql.push_str(&format!(" AND {} IS NULL", quote::name(&column(table, name)?.name)));
         }
+        Predicate::After { columns, key } => beyond(out, table, columns, true, key)?,
+        Predicate::UpTo { columns, key } => beyond(out, table, columns, false, key)?,
         Predicate::KeyIn { .. } => return Err(Error::internal("read: a key list is no plain condition")),
     }
+    Ok(())
+}
+
+/// A key on one side of another one, column by column: comparing rows at once would walk the whole index.
+fn beyond(out: &mut Bound, table: &Table, columns: &[String], after: bool, key: &[Value]) -> Result<()> {
+    let (not, strict, last) = if after { ("<", ">", ">") } else { (">", "<", "<=") };
+    let all = columns.iter().map(|c| column(table, c)).collect::<Result<Vec<_>>>()?;
+    let cell = |out: &mut Bound, i: usize, op: &str| {
+        let (placeholder, param) = against(all[i], key[i].view());
+        out.push(&format!("{} {op} {placeholder}", quote::name(&all[i].name)), param);
+    };
+    if all.len() > 1 {
+        out.sql.push_str(" AND NOT (");
+        cell(out, 0, not);
+        out.sql.push(')');
+    }
+    out.sql.push_str(" AND (");
+    for i in 0..all.len() {
+        if i > 0 {
+            out.sql.push_str(" OR ");
+        }
+        out.sql.push('(');
+        for before in 0..i {
+            cell(out, before, "=");
+            out.sql.push_str(" AND ");
+        }
+        cell(out, i, if i + 1 == all.len() { last } else { strict });
+        out.sql.push(')');
+    }
+    out.sql.push(')');
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The face of this crate: a [`Connector`] for MySQL and its kin.
 
 use async_trait::async_trait;
-use syncline_connector::{ConnectionSpec, Connector, Destination, Fit, NewTable, Result, Role, Source, TableDdl};
+use syncline_connector::{ConnectionSpec, Connector, Destination, Fit, LoadDdl, NewTable, Result, Role, Source, TableDdl};
 use syncline_model::{Column, Engine, TableName};
 
 use crate::destination::Writer;
@@ -48,6 +48,10 @@ impl Connector for Mysql {
 
     fn ddl(&self, table: &NewTable) -> TableDdl {
         ddl::create(table)
+    }
+
+    fn load_ddl(&self, table: &NewTable, load: &TableName) -> LoadDdl {
+        ddl::load(table, load)
     }
 
     fn add_column_ddl(&self, table: &TableName, column: &Column) -> String {

@@ -1,6 +1,6 @@
 //! DDL of new tables.
 
-use syncline_connector::{NewTable, TableDdl};
+use syncline_connector::{LoadDdl, NewTable, TableDdl};
 use syncline_model::schema::{ColumnDefault, Identity, OnDelete};
 use syncline_model::{Column, LogicalType, TableName};
 
@@ -55,6 +55,16 @@ pub(crate) fn create(table: &NewTable) -> TableDdl {
         ));
     }
     ddl
+}
+
+/// The same for a table that is filled as `load` first. Keys and foreign keys come while it still has that name, and go along with it.
+pub(crate) fn load(table: &NewTable, load: &TableName) -> LoadDdl {
+    let named = NewTable { name: load.clone(), ..table.clone() };
+    let whole = create(&named);
+    let bare = TableDdl { create: whole.create, drop: whole.drop, ..TableDdl::default() };
+    let rename = format!("RENAME TABLE {} TO {}", quote::table(load), quote::table(&table.name));
+    let place = TableDdl { create: vec![rename], keys: whole.keys, foreign_keys: whole.foreign_keys, ..TableDdl::default() };
+    LoadDdl { bare, place }
 }
 
 /// Adds a column, with NULL allowed: rows that are there have no value for it yet.

@@ -143,7 +143,7 @@ impl SqlSession for Session {
     }
 
     async fn load(&mut self, target: &LoadTarget, rows: &RowBatch) -> Result<Vec<Reject>> {
-        self.check_keys(!target.fresh).await?;
+        self.check_keys(!target.place.is_final()).await?;
         let packet_max = self.site.packet_max;
         let mut load = self.loads.remove(&target.table).unwrap_or_else(|| Load::new(target, packet_max));
         let bytes_max = STATEMENT_BYTES.min(load.encoder.row_bytes_max());

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Params, Row, Value as Wire};
 use syncline_connector::{DigestRequest, Error, Observation, Predicate, ReadRequest, Result, RowStream, SegmentDigest, Snapshot};
-use syncline_model::{Column, Table};
+use syncline_model::{Column, RowBatch, Table, Value};
 
 use crate::bind::{self, Bound};
 use crate::connect::Site;
@@ -72,6 +72,19 @@ impl Snapshot for View {
         let sql = format!("SELECT MIN({q}), MAX({q}) FROM {}{}", quote::table(&table.name), filter.sql);
         let rows = self.ask(Bound { sql, params: filter.params }, &format!("find the keys of `{}`", table.name)).await?;
         Ok(rows.first().and_then(|r| Some((integer(r.as_ref(0)?)?, integer(r.as_ref(1)?)?))))
+    }
+
+    async fn key_after(&mut self, table: &Table, columns: &[String], filter: &[Predicate], rows: u64) -> Result<Option<Vec<Value>>> {
+        let filter = bind::clause(table, filter)?;
+        let names: Vec<String> = columns.iter().map(|c| quote::name(c)).collect();
+        let (list, back) = (names.join(", "), names.iter().map(|n| format!("{n} DESC")).collect::<Vec<_>>().join(", "));
+        let first = format!("SELECT {list} FROM {}{} ORDER BY {list} LIMIT {rows}", quote::table(&table.name), filter.sql);
+        let sql = format!("SELECT {list} FROM ({first}) AS first_keys ORDER BY {back} LIMIT 1");
+        let answer = self.ask(Bound { sql, params: filter.params }, &format!("look at the keys of `{}`", table.name)).await?;
+        let decoder = Decoder::new(columns.iter().filter_map(|c| table.column(c)).map(|c| (c, false)));
+        let mut batch = RowBatch::new(decoder.width());
+        answer.iter().for_each(|r| decoder.push(&mut batch, r));
+        Ok(batch.rows().next().map(|r| r.to_values()))
     }
 
     async fn count(&mut self, table: &Table, filter: &[Predicate]) -> Result<u64> {

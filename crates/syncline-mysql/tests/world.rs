@@ -94,6 +94,7 @@ pub fn stream(table: &Table) -> StreamWrite {
         table: table.clone(),
         create: None,
         path: WritePath::Stage,
+        loaded: None,
         compare: columns.iter().filter(|c| !key.contains(c)).cloned().collect(),
         key,
         columns,

@@ -35,7 +35,7 @@ pub mod tls;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use syncline_connector::{ConnectionSpec, Connector, Destination, Fit, NewTable, Result, Source, TableDdl};
+use syncline_connector::{ConnectionSpec, Connector, Destination, Fit, LoadDdl, NewTable, Result, Source, TableDdl};
 use syncline_model::{Column, Engine, TableName};
 
 use crate::connect::{Access, Link, Settings};
@@ -82,6 +82,10 @@ impl Connector for Postgres {
 
     fn ddl(&self, table: &NewTable) -> TableDdl {
         ddl::table(table)
+    }
+
+    fn load_ddl(&self, table: &NewTable, load: &TableName) -> LoadDdl {
+        ddl::load(table, load)
     }
 
     fn add_column_ddl(&self, table: &TableName, column: &Column) -> String {

@@ -14,13 +14,13 @@ use crate::encode::{Refusal, Target};
 use crate::error::{classify, from_pg};
 use crate::sql;
 
-/// Appends a row in COPY BINARY form, or answers why it cannot be. A `fresh` table has its NOT NULL already.
-pub fn binary_row(row: RowRef<'_>, targets: &[Target], columns: &[Column], fresh: bool, out: &mut Vec<u8>) -> Option<Reject> {
+/// Appends a row in COPY BINARY form, or answers why it cannot be. A table that rows stay in has its NOT NULL already.
+pub fn binary_row(row: RowRef<'_>, targets: &[Target], columns: &[Column], stays: bool, out: &mut Vec<u8>) -> Option<Reject> {
     let start = out.len();
     let count = u16::try_from(targets.len()).expect("invariant: PostgreSQL has at most 1600 columns");
     out.extend_from_slice(&count.to_be_bytes());
     for ((v, target), column) in row.cells().zip(targets).zip(columns) {
-        let done = if v.is_null() && fresh && !column.nullable { Err(not_null(column)) } else { target.binary(v, out) };
+        let done = if v.is_null() && stays && !column.nullable { Err(not_null(column)) } else { target.binary(v, out) };
         if let Err(refusal) = done {
             out.truncate(start);
             return Some(reject(row, target, refusal));
@@ -83,7 +83,7 @@ impl Lines {
             if i > 0 {
                 self.bytes.push(b'\t');
             }
-            let done = if v.is_null() && load.fresh && !column.nullable {
+            let done = if v.is_null() && load.place.is_final() && !column.nullable {
                 Err(not_null(column))
             } else {
                 target.text(v, scratch, &mut self.bytes)

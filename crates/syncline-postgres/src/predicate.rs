@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use syncline_connector::{Error, ErrorKind, Piece, Predicate, Result};
-use syncline_model::{Column, RowBatch, Table};
+use syncline_model::{Column, RowBatch, Table, Value};
 
 use crate::encode::Target;
 use crate::native;
@@ -63,11 +63,23 @@ fn one(table: &Table, predicate: &Predicate, range: Option<Range<usize>>) -> Res
         Predicate::AtLeast(name, value) => compare(name, ">=", value),
         Predicate::Below(name, value) => compare(name, "<", value),
         Predicate::IsNull(name) => Ok(format!("{} IS NULL", quoted(table, name)?)),
+        Predicate::After { columns, key } => beyond(table, columns, ">", key),
+        Predicate::UpTo { columns, key } => beyond(table, columns, "<=", key),
         Predicate::KeyIn { columns, keys } => {
             let range = range.unwrap_or(0..keys.len());
             key_in(table, columns, keys, range)
         }
     }
+}
+
+/// A key on one side of another one, in the order that `ORDER BY` of its columns has.
+fn beyond(table: &Table, columns: &[String], op: &str, key: &[Value]) -> Result<String> {
+    let names = columns.iter().map(|c| quoted(table, c)).collect::<Result<Vec<_>>>()?;
+    let values = key.iter().map(sql::value_literal).collect::<Result<Vec<_>>>()?;
+    Ok(match (names.as_slice(), values.as_slice()) {
+        ([name], [value]) => format!("{name} {op} {value}"),
+        _ => format!("({}) {op} ({})", names.join(", "), values.join(", ")),
+    })
 }
 
 fn quoted(table: &Table, name: &str) -> Result<String> {
@@ -120,7 +132,7 @@ fn key_in(table: &Table, names: &[String], keys: &RowBatch, range: Range<usize>)
 mod tests {
     use super::*;
     use syncline_model::schema::TableKind;
-    use syncline_model::{LogicalType, TableName, Value, ValueRef};
+    use syncline_model::{LogicalType, TableName, ValueRef};
 
     fn table() -> Table {
         Table {

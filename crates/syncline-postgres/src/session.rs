@@ -8,7 +8,7 @@ use futures_util::SinkExt as _;
 use syncline_connector::write::CommitFate;
 use syncline_connector::{Error, ErrorKind, Identity, Marker, RawChunk, Reject, Result};
 use syncline_model::{Column, RowBatch};
-use syncline_sql::{Dialect, LoadTarget, SqlSession};
+use syncline_sql::{Dialect, LoadPlace, LoadTarget, SqlSession};
 use tokio_postgres::{CopyInSink, SimpleQueryMessage};
 
 use crate::connect::Link;
@@ -57,7 +57,7 @@ impl PgSession {
         if !same {
             self.finish_load().await?;
             let names = target.columns.iter().map(|c| sql::ident(&c.name)).collect::<Vec<_>>().join(", ");
-            let freeze = if target.fresh { ", FREEZE" } else { "" };
+            let freeze = if target.place == LoadPlace::New { ", FREEZE" } else { "" };
             let statement = format!("COPY {} ({names}) FROM STDIN WITH (FORMAT binary{freeze})", target.table);
             let sink = self.link.client.copy_in(statement.as_str()).await.map_err(|e| from_pg(e, &load_of(&target.table)))?;
             let mut buffer = Vec::with_capacity(SEND_BYTES + (SEND_BYTES >> 2));
@@ -89,7 +89,7 @@ impl PgSession {
         let mut rejects = Vec::new();
         for row in rows.rows() {
             let load = self.open(target, false).await?;
-            if let Some(reject) = load::binary_row(row, &load.targets, &target.columns, target.fresh, &mut load.buffer) {
+            if let Some(reject) = load::binary_row(row, &load.targets, &target.columns, target.place.is_final(), &mut load.buffer) {
                 rejects.push(reject);
             }
             if load.buffer.len() >= SEND_BYTES {

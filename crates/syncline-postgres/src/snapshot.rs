@@ -4,11 +4,11 @@ use async_trait::async_trait;
 use syncline_connector::{
     DigestRequest, ErrorKind, Observation, Predicate, ReadForm, ReadRequest, Result, RowStream, SegmentDigest, Snapshot,
 };
-use syncline_model::{LogicalType, Table};
+use syncline_model::{LogicalType, RowBatch, Table, Value};
 
 use crate::connect::Link;
 use crate::read::{self, Rows};
-use crate::{digest, horizon, predicate, raw, sql};
+use crate::{digest, horizon, parse, predicate, raw, sql};
 
 /// A digest's hash aggregate holds some tens of thousands of groups; a sort of all rows would be the slower plan (R13).
 const DIGEST_SETTINGS: &str = "SET LOCAL enable_sort = off; SET LOCAL work_mem = '64MB'";
@@ -78,6 +78,24 @@ impl Snapshot for PgSnapshot {
         let rows = self.link.rows(&select, &format!("look at key range of `{}`", table.name)).await?;
         let number = |at: usize| rows.first().and_then(|r| r.get(at)).and_then(|t| t.parse().ok());
         Ok(number(0).zip(number(1)))
+    }
+
+    async fn key_after(&mut self, table: &Table, columns: &[String], filter: &[Predicate], rows: u64) -> Result<Option<Vec<Value>>> {
+        let key = columns.iter().map(|c| predicate::column(table, c).cloned()).collect::<Result<Vec<_>>>()?;
+        let names: Vec<String> = key.iter().map(|c| sql::ident(&c.name)).collect();
+        let (list, back) = (names.join(", "), names.iter().map(|n| format!("{n} DESC")).collect::<Vec<_>>().join(", "));
+        let first = format!(
+            "SELECT {list} FROM {} WHERE {} ORDER BY {list} LIMIT {rows}",
+            sql::table(&table.name),
+            predicate::single(table, filter)?
+        );
+        let select = format!("SELECT {list} FROM ({first}) AS first ORDER BY {back} LIMIT 1");
+        let answer = self.link.rows(&select, &format!("look at the keys of `{}`", table.name)).await?;
+        let mut batch = RowBatch::new(key.len());
+        for row in &answer {
+            parse::row(row, &key, &mut batch)?;
+        }
+        Ok(batch.rows().next().map(|r| r.to_values()))
     }
 
     async fn count(&mut self, table: &Table, filter: &[Predicate]) -> Result<u64> {

@@ -86,6 +86,7 @@ pub fn write_of(table: &Table) -> StreamWrite {
         table: table.clone(),
         create: None,
         path: WritePath::Stage,
+        loaded: None,
         key: table.primary_key.clone(),
         compare: columns.iter().filter(|c| !table.primary_key.contains(c)).cloned().collect(),
         columns,

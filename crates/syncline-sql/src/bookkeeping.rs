@@ -1,7 +1,7 @@
 //! What a run leaves at the destination about itself: the marker that answers "did it commit?" (R24) and the
 //! before-images that `undo` restores (R28). Both are written by the applying transaction.
 
-use syncline_connector::{CommitFate, DeleteAction, Error, ErrorKind, Marker, Reject, Result, WritePath};
+use syncline_connector::{CommitFate, DeleteAction, Error, ErrorKind, Marker, Reject, Result};
 use syncline_model::logical::LogicalType;
 use syncline_model::{Column, TableName, ValueRef};
 
@@ -126,7 +126,7 @@ impl SqlRun {
     /// Keeps what this run is about to change. `false` when it would be more than `undo_rows_max` rows, or cannot be kept:
     /// then nothing is kept.
     pub(crate) async fn save_before_images(&mut self) -> Result<bool> {
-        if self.undo_rows_max == 0 || !self.bookkeeping || self.streams.iter().any(|s| s.write.path == WritePath::Load) {
+        if self.undo_rows_max == 0 || !self.bookkeeping || self.streams.iter().any(|s| s.write.path.is_straight()) {
             return Ok(false);
         }
         self.pass("apply.before").await?;

@@ -6,6 +6,7 @@ use syncline_model::schema::Check;
 use syncline_model::{Column, ForeignKey, RowBatch, Value};
 
 use crate::run::SqlRun;
+use crate::session::{LoadPlace, LoadTarget};
 use crate::stream::{ROW_NUMBER, Stream, number_column, refs, whole};
 
 /// A condition over `s` that a constraint refuses.
@@ -251,7 +252,7 @@ impl SqlRun {
     async fn remove_loaded(&mut self, stream: usize, keys: &RowBatch) -> Result<()> {
         self.make_deletion_table(stream).await?;
         let s = &self.streams[stream];
-        let target = crate::LoadTarget { table: s.deletions.clone(), columns: s.key.clone(), numbered: true, fresh: false };
+        let target = LoadTarget { table: s.deletions.clone(), columns: s.key.clone(), numbered: true, place: LoadPlace::Staging };
         self.session.load(&target, keys).await?;
         self.session.finish_load().await?;
         let s = &self.streams[stream];

@@ -16,5 +16,5 @@ mod write;
 
 pub use bookkeeping::{BEFORE, MARKER};
 pub use run::{SqlRun, fate};
-pub use session::{CycleInsert, Dialect, LoadTarget, SqlSession, UpsertColumns};
+pub use session::{CycleInsert, Dialect, LoadPlace, LoadTarget, SqlSession, UpsertColumns};
 pub use stream::ROW_NUMBER;

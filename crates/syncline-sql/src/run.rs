@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 use syncline_connector::fail::{self, Fault};
-use syncline_connector::{Applied, CommitFate, Error, ErrorKind, Marker, RawChunk, Reject, Result, RunSpec, StagedRun};
+use syncline_connector::{Applied, CommitFate, Error, ErrorKind, Marker, RawChunk, Reject, Result, RunSpec, StagedRun, WritePath};
 use syncline_model::{Column, RowBatch};
 
 use crate::order::{Group, parents_first};
-use crate::session::{Dialect, LoadTarget, SqlSession};
+use crate::session::{Dialect, LoadPlace, LoadTarget, SqlSession};
 use crate::stream::{Stream, number_column, whole};
 
 /// How far the run's transaction is.
@@ -132,6 +132,9 @@ impl SqlRun {
             Phase::Over => Err(Error::internal("the staged run is over already")),
             Phase::Staging => {
                 self.finish_load().await?;
+                if self.streams.iter().all(|s| s.write.path == WritePath::Part) {
+                    self.session.leave_unchecked().await?;
+                }
                 self.session.begin().await?;
                 self.phase = Phase::Open;
                 if self.dialect().cycle_insert() == crate::CycleInsert::Defer {
@@ -243,7 +246,7 @@ impl StagedRun for SqlRun {
         self.pass("stage.expected").await?;
         self.make_expected_table(stream).await?;
         let s = &self.streams[stream];
-        let target = LoadTarget { table: s.expected.clone(), columns: s.columns.clone(), numbered: true, fresh: false };
+        let target = LoadTarget { table: s.expected.clone(), columns: s.columns.clone(), numbered: true, place: LoadPlace::Staging };
         self.load_into(&target).await?;
         let rejects = self.session.load(&target, rows).await?;
         match rejects.first() {
@@ -256,7 +259,7 @@ impl StagedRun for SqlRun {
         self.pass("stage.deletes").await?;
         self.make_deletion_table(stream).await?;
         let s = &self.streams[stream];
-        let target = LoadTarget { table: s.deletions.clone(), columns: s.key.clone(), numbered: true, fresh: false };
+        let target = LoadTarget { table: s.deletions.clone(), columns: s.key.clone(), numbered: true, place: LoadPlace::Staging };
         self.load_into(&target).await?;
         let rejects = self.session.load(&target, keys).await?;
         match rejects.first() {

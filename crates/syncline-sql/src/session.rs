@@ -15,8 +15,30 @@ pub struct LoadTarget {
     /// A counter column: when set, the session numbers rows from `first` on, in the order they arrive
     /// (`syncline_n bigint`). PostgreSQL may use an identity column made by `staging_ddl` instead and ignore this.
     pub numbered: bool,
-    /// The table was created in this very transaction and nobody else can see it (COPY FREEZE).
-    pub fresh: bool,
+    /// What kind of table it is.
+    pub place: LoadPlace,
+}
+
+/// What kind of table bulk rows go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadPlace {
+    /// A staging table.
+    Staging,
+    /// A destination table created in this very transaction: nobody else can see it (COPY FREEZE).
+    New,
+    /// A table of the sync's own that several transactions fill; its keys come later (R18).
+    Part,
+}
+
+impl LoadPlace {
+    /// Rows are final where they land: what a column requires has to be there.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        match self {
+            Self::Staging => false,
+            Self::New | Self::Part => true,
+        }
+    }
 }
 
 /// One connection with at most one open transaction. Everything is on the correctness path: errors carry the kind by
@@ -44,6 +66,12 @@ pub trait SqlSession: Send {
 
     /// Opens the transaction.
     async fn begin(&mut self) -> Result<()>;
+
+    /// Foreign keys of tables that are still filled in parts are not looked at from here on: their parents may have no name yet.
+    /// Nothing to do where such tables have none.
+    async fn leave_unchecked(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// Commits; `transaction_aborted` when the system answered ROLLBACK, `commit_unknown` when the answer was lost.
     async fn commit(&mut self) -> Result<()>;

@@ -1,13 +1,13 @@
 //! Making tables: staging tables when their first row comes, destination tables that the run creates.
 
-use syncline_connector::{Error, Result, WritePath};
+use syncline_connector::{Error, ErrorKind, Result, WritePath};
 
 use crate::run::SqlRun;
 use crate::stream::{Stream, refs};
 
 impl SqlRun {
     pub(crate) async fn make_row_table(&mut self, stream: usize) -> Result<()> {
-        if self.streams[stream].write.path == WritePath::Load {
+        if self.streams[stream].write.path.is_straight() {
             self.open_transaction().await?;
             return self.create_tables().await;
         }
@@ -109,7 +109,7 @@ impl SqlRun {
     /// Tables of the run that got no row still have to be there.
     pub(crate) async fn create_missing_tables(&mut self) -> Result<()> {
         for stream in 0..self.streams.len() {
-            let loads = self.streams[stream].write.path == WritePath::Load;
+            let loads = self.streams[stream].write.path.is_straight();
             self.create_table(stream).await?;
             if !loads && !self.dialect().ddl_commits() {
                 self.add_keys(stream).await?;
@@ -167,13 +167,16 @@ impl SqlRun {
         let loaded: Vec<usize> = (0..self.streams.len()).filter(|&i| self.streams[i].created).collect();
         // Where DDL commits, keys and foreign keys were made before the first row.
         let late = !self.dialect().ddl_commits();
-        for &stream in &loaded {
-            if self.streams[stream].write.path == WritePath::Load {
-                if late {
-                    self.add_keys(stream).await?;
-                }
+        for stream in 0..self.streams.len() {
+            if self.streams[stream].write.path.is_straight() {
+                self.count_loaded(stream).await?;
                 let o = &mut self.streams[stream].outcome;
                 o.created = o.staged;
+            }
+        }
+        for &stream in loaded.iter().filter(|_| late) {
+            if self.streams[stream].write.path == WritePath::Load {
+                self.add_keys(stream).await?;
             }
         }
         self.park_loaded_orphans().await?;
@@ -181,6 +184,21 @@ impl SqlRun {
             self.add_foreign_keys(stream).await?;
         }
         self.set_sequences(&loaded).await
+    }
+
+    /// A table that earlier transactions filled holds what they put there, and nothing else.
+    async fn count_loaded(&mut self, stream: usize) -> Result<()> {
+        let s = &self.streams[stream];
+        let Some(loaded) = s.write.loaded else { return Ok(()) };
+        let (table, name) = (s.table.clone(), s.write.stream.clone());
+        self.pass("load.place").await?;
+        let found = self.count(&format!("SELECT count(*) AS n FROM {table}")).await?;
+        if found == loaded {
+            return Ok(());
+        }
+        let message = format!("stream `{name}`: the table being loaded holds {found} rows, and {loaded} were put there");
+        Err(Error::new(ErrorKind::Conflict, "row_changed", message)
+            .hint("somebody else writes to it; nothing was committed, and the next run compares it with the source again"))
     }
 
     async fn set_sequences(&mut self, created: &[usize]) -> Result<()> {

@@ -4,7 +4,7 @@ use syncline_connector::{Error, ErrorKind, Reject, Result, StreamOutcome, Stream
 use syncline_model::logical::LogicalType;
 use syncline_model::{Column, RowBatch, Value};
 
-use crate::session::{Dialect, LoadTarget};
+use crate::session::{Dialect, LoadPlace, LoadTarget};
 
 /// The counter column of staging tables.
 pub const ROW_NUMBER: &str = "syncline_n";
@@ -60,6 +60,7 @@ impl Stream {
         if key.is_empty() && write.path == WritePath::Stage {
             return Err(Error::new(ErrorKind::Invalid, "key_missing", format!("stream `{}` has no key to match rows by", write.stream)));
         }
+        let loaded = write.loaded.unwrap_or(0);
         let name = |what: &str| dialect.staging_table(&write.table, &format!("syncline_{what}_{number}"));
         Ok(Self {
             table: dialect.table(&write.table.name),
@@ -74,15 +75,22 @@ impl Stream {
             created: false,
             let_go: false,
             foreseen: false,
-            outcome: StreamOutcome::default(),
+            outcome: StreamOutcome { staged: loaded, ..StreamOutcome::default() },
         })
     }
 
     /// Where `stage` loads to.
     pub fn row_target(&self) -> LoadTarget {
         match self.write.path {
-            WritePath::Load => LoadTarget { table: self.table.clone(), columns: self.columns.clone(), numbered: false, fresh: true },
-            WritePath::Stage => LoadTarget { table: self.rows.clone(), columns: self.columns.clone(), numbered: true, fresh: false },
+            WritePath::Load => {
+                LoadTarget { table: self.table.clone(), columns: self.columns.clone(), numbered: false, place: LoadPlace::New }
+            }
+            WritePath::Part => {
+                LoadTarget { table: self.table.clone(), columns: self.columns.clone(), numbered: false, place: LoadPlace::Part }
+            }
+            WritePath::Stage => {
+                LoadTarget { table: self.rows.clone(), columns: self.columns.clone(), numbered: true, place: LoadPlace::Staging }
+            }
         }
     }
 

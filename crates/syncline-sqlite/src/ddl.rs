@@ -2,7 +2,7 @@
 //! part of CREATE TABLE, and a foreign key may point at a unique key, so those are there from the start as well (a row that
 //! breaks one is then set aside alone). Plain indexes follow once the rows are in.
 
-use syncline_connector::{NewTable, TableDdl};
+use syncline_connector::{LoadDdl, NewTable, TableDdl};
 use syncline_model::schema::{ColumnDefault, ForeignKey, OnDelete};
 use syncline_model::{Column, LogicalType as T, TableName};
 
@@ -27,6 +27,18 @@ pub(crate) fn table_ddl(table: &NewTable) -> TableDdl {
     let (uniques, keys) = index_statements(table, &mut left_out);
     create.extend(uniques);
     TableDdl { create, keys, left_out, ..TableDdl::default() }
+}
+
+/// The same for a table that is filled as `load` first: unique keys come once it has its own name, which theirs carry.
+pub(crate) fn load(table: &NewTable, load: &TableName) -> LoadDdl {
+    let named = NewTable { name: load.clone(), uniques: Vec::new(), indexes: Vec::new(), ..table.clone() };
+    let mut bare = table_ddl(&named);
+    bare.drop = vec![format!("DROP TABLE {}", quote::name(&load.name))];
+    let mut place = table_ddl(table);
+    let uniques: Vec<String> = place.create.drain(..).skip(1).collect();
+    place.create = vec![format!("ALTER TABLE {} RENAME TO {}", quote::name(&load.name), quote::name(&table.name.name))];
+    place.keys.splice(0..0, uniques);
+    LoadDdl { bare, place }
 }
 
 /// The statement that adds a column to a table with rows. SQLite takes no NOT NULL without a default there, and no default

@@ -76,6 +76,8 @@ impl Builder<'_> {
             }
             Predicate::AtLeast(name, value) => self.compare(name, ">=", value)?,
             Predicate::Below(name, value) => self.compare(name, "<", value)?,
+            Predicate::After { columns, key } => self.beyond(columns, ">", key)?,
+            Predicate::UpTo { columns, key } => self.beyond(columns, "<=", key)?,
             Predicate::KeyIn { .. } => return Err(Error::internal("a key list is cut before it gets here")),
         }
         Ok(())
@@ -88,6 +90,17 @@ impl Builder<'_> {
             Some(code) => format!("syncline_compare({code}, {}, ?) {operator} 0", quote::name(name)),
             None => format!("{} {operator} ?", quote::name(name)),
         });
+        Ok(())
+    }
+
+    /// A key on one side of another one, in the order that `ORDER BY` of its columns has.
+    fn beyond(&mut self, names: &[String], operator: &str, key: &[Value]) -> Result<()> {
+        let columns = names.iter().map(|n| column(self.table, n).cloned()).collect::<Result<Vec<_>>>()?;
+        for (column, value) in columns.iter().zip(key) {
+            self.bind(column, value.view())?;
+        }
+        let marks = if columns.len() == 1 { "?".to_owned() } else { format!("({})", vec!["?"; columns.len()].join(", ")) };
+        self.terms.push(format!("{} {operator} {marks}", tuple(&columns, "")));
         Ok(())
     }
 

@@ -32,7 +32,7 @@ mod source;
 mod thread;
 
 use async_trait::async_trait;
-use syncline_connector::{ConnectionSpec, Connector, Destination, Fit, NewTable, Result, Source, TableDdl};
+use syncline_connector::{ConnectionSpec, Connector, Destination, Fit, LoadDdl, NewTable, Result, Source, TableDdl};
 use syncline_model::{Column, Engine, TableName};
 
 pub use dialect::SqliteDialect;
@@ -76,6 +76,10 @@ impl Connector for Sqlite {
 
     fn ddl(&self, table: &NewTable) -> TableDdl {
         ddl::table_ddl(table)
+    }
+
+    fn load_ddl(&self, table: &NewTable, load: &TableName) -> LoadDdl {
+        ddl::load(table, load)
     }
 
     fn add_column_ddl(&self, table: &TableName, column: &Column) -> String {

@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, params_from_iter};
 use syncline_connector::write::CommitFate;
 use syncline_connector::{Error, ErrorKind, Marker, RawChunk, Reject, Result};
 use syncline_model::{Column, RowBatch, RowRef};
-use syncline_sql::{Dialect, LoadTarget, SqlSession};
+use syncline_sql::{Dialect, LoadPlace, LoadTarget, SqlSession};
 
 use crate::bind::Param;
 use crate::decode::decode;
@@ -68,7 +68,7 @@ impl SqlSession for SqliteSession {
     }
 
     async fn load(&mut self, target: &LoadTarget, rows: &RowBatch) -> Result<Vec<Reject>> {
-        if target.fresh {
+        if target.place == LoadPlace::New {
             self.unchecked.insert(target.table.clone());
         }
         let (target, rows) = (target.clone(), rows.clone());
@@ -86,6 +86,11 @@ impl SqlSession for SqliteSession {
     async fn begin(&mut self) -> Result<()> {
         self.unchecked.clear();
         self.batch("BEGIN IMMEDIATE", "open the transaction").await
+    }
+
+    async fn leave_unchecked(&mut self) -> Result<()> {
+        let off = |conn: &mut Connection| conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false).map(drop);
+        self.call(move |conn| off(conn).map_err(|e| failed("set up a load", e))).await
     }
 
     async fn commit(&mut self) -> Result<()> {
@@ -157,7 +162,7 @@ fn load(conn: &Connection, target: &LoadTarget, rows: &RowBatch) -> Result<Vec<R
         // Deferred: touches only the temp database, takes no lock on the file.
         conn.execute_batch("BEGIN").map_err(|e| failed(&operation, e))?;
     }
-    let loaded = if target.fresh {
+    let loaded = if target.place.is_final() {
         without_foreign_keys(conn, &operation, || insert_all(conn, target, rows, &operation))
     } else {
         insert_all(conn, target, rows, &operation)
@@ -208,7 +213,7 @@ fn insert_all(conn: &Connection, target: &LoadTarget, rows: &RowBatch, operation
         match statement.execute(params_from_iter(&params)) {
             Ok(_) => {}
             // Rows of a table of our own making stand on their own: the one at fault is set aside, the others stay.
-            Err(e) if target.fresh && e.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+            Err(e) if target.place.is_final() && e.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
                 let e = failed(operation, e);
                 rejects.push(Reject { row: row.to_values(), column: None, code: e.code, detail: e.message });
             }

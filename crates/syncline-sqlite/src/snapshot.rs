@@ -3,10 +3,12 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, params_from_iter};
 use syncline_connector::{DigestRequest, LateCommitRule, Observation, Predicate, ReadRequest, Result, RowStream, SegmentDigest, Snapshot};
-use syncline_model::Table;
+use syncline_model::{Table, Value};
 
 use crate::connect::{Place, parameters_max};
+use crate::decode::decode;
 use crate::error::failed;
+use crate::native::Kind;
 use crate::thread::Thread;
 use crate::{digest, filter, quote, read};
 
@@ -78,6 +80,25 @@ impl Snapshot for SqliteSnapshot {
                 }
             }
             Ok(range.map(|(a, b)| (a.into(), b.into())))
+        };
+        self.thread.call(move |conn| job(conn).map_err(|e| failed(operation, e))).await
+    }
+
+    async fn key_after(&mut self, table: &Table, columns: &[String], filter: &[Predicate], rows: u64) -> Result<Option<Vec<Value>>> {
+        let kinds = columns.iter().map(|c| filter::column(table, c).map(Kind::of)).collect::<Result<Vec<_>>>()?;
+        let clause = filter::clauses(table, filter, self.parameters_max)?.pop().unwrap_or_default();
+        let list = quote::names(columns);
+        let back: Vec<String> = columns.iter().map(|c| format!("{} DESC", quote::name(c))).collect();
+        let first = format!("SELECT {list} FROM {}{} ORDER BY {list} LIMIT {rows}", quote::name(&table.name.name), clause.sql);
+        let sql = format!("SELECT {list} FROM ({first}) ORDER BY {} LIMIT 1", back.join(", "));
+        let operation = format!("look at the keys of `{}`", table.name);
+        let job = move |conn: &mut Connection| -> rusqlite::Result<Option<Vec<Value>>> {
+            let mut statement = conn.prepare(&sql)?;
+            let mut rows = statement.query(params_from_iter(&clause.params))?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            let mut scratch = String::new();
+            let cell = |(i, kind)| Ok(decode(row.get_ref(i)?, kind, &mut scratch).to_owned());
+            kinds.iter().enumerate().map(cell).collect::<rusqlite::Result<Vec<_>>>().map(Some)
         };
         self.thread.call(move |conn| job(conn).map_err(|e| failed(operation, e))).await
     }

@@ -57,6 +57,7 @@ macro_rules! conformance {
                 a_cell_over_the_limit_comes_as_its_length,
                 raw_rows_are_given_or_refused_as_declared,
                 counts_and_key_ranges_respect_the_filter,
+                ranges_of_keys_hold_every_row_once,
                 query_values_gives_one_column;
             digesting:
                 a_digest_counts_rows_and_leaves_empty_segments_out,

@@ -2,7 +2,7 @@
 
 use syncline_connector::{ConnectionSpec, ErrorKind};
 use syncline_model::{Column, LogicalType, RowBatch, ValueRef};
-use syncline_sql::{LoadTarget, SqlSession};
+use syncline_sql::{LoadPlace, LoadTarget, SqlSession};
 
 use super::SqliteSession;
 use crate::connect::Place;
@@ -38,7 +38,7 @@ impl Bench {
 
 fn target() -> LoadTarget {
     let column = Column::plain("v", LogicalType::Bytes { bytes_max: None, fixed: false }, "BLOB");
-    LoadTarget { table: "t".into(), columns: vec![column], numbered: false, fresh: true }
+    LoadTarget { table: "t".into(), columns: vec![column], numbered: false, place: LoadPlace::New }
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn a_loaded_child_may_come_before_its_parent_and_an_orphan_stops_the_commi
         session.begin().await.unwrap();
         for (table, column, rows) in [("c", "p", 1), ("p", "id", parents)] {
             let column = Column::plain(column, LogicalType::Int { bits: 64, unsigned: false }, "INT");
-            let target = LoadTarget { table: format!("\"{table}\""), columns: vec![column], numbered: false, fresh: true };
+            let target = LoadTarget { table: format!("\"{table}\""), columns: vec![column], numbered: false, place: LoadPlace::New };
             let mut batch = RowBatch::new(1);
             for _ in 0..rows {
                 batch.push(ValueRef::I64(7));

@@ -182,6 +182,38 @@ pub async fn counts_and_key_ranges_respect_the_filter(h: &dyn Harness) {
     assert_eq!(snapshot.key_range(&table, "id", &none).await.expect("key range"), None);
 }
 
+/// Walked key by key with `key_after`, the ranges between `After` and `UpTo` hold every row once, whatever the collation thinks of
+/// the order.
+pub async fn ranges_of_keys_hold_every_row_once(h: &dyn Harness) {
+    h.execute("CREATE TABLE word (lang VARCHAR(20) NOT NULL, n INT NOT NULL, PRIMARY KEY (lang, n))").await;
+    let words = ["", "a", "B", "b2", "ü", "z", "zz", "it''s", "€", "10", "9"];
+    let all: Vec<String> = words.iter().flat_map(|w| (-1..=1).map(move |n| format!("('{w}', {n})"))).collect();
+    h.execute(&format!("INSERT INTO word VALUES {}", all.join(", "))).await;
+    let (_source, mut snapshot, table) = snapshot_of(h, "word").await;
+    let columns = || vec!["lang".to_owned(), "n".to_owned()];
+    let (mut seen, mut after) = (Vec::new(), Vec::new());
+    while let Some(key) = snapshot.key_after(&table, &columns(), &after, 4).await.expect("a key") {
+        let upto = Predicate::UpTo { columns: columns(), key: key.clone() };
+        let filter = after.drain(..).chain([upto]).collect();
+        let part = rows(&mut *snapshot, ReadRequest { filter, columns: columns(), order: columns(), ..request(&table) }).await;
+        assert_eq!(part.last(), Some(&key), "a part ends with the key it was asked up to");
+        assert!(part.len() <= 4 && !part.is_empty(), "{part:?}");
+        seen.extend(part);
+        after = vec![Predicate::After { columns: columns(), key }];
+    }
+    let whole = rows(&mut *snapshot, ReadRequest { columns: columns(), order: columns(), ..request(&table) }).await;
+    assert_eq!(seen, whole);
+    assert_eq!(whole.len(), all.len());
+    let (n, zero) = (|| vec!["n".to_owned()], || vec![Value::I64(0)]);
+    let count = all.len() as u64 / 3;
+    let after = [Predicate::After { columns: n(), key: zero() }];
+    let upto = [Predicate::UpTo { columns: n(), key: zero() }];
+    assert_eq!(snapshot.count(&table, &after).await.expect("count"), count);
+    assert_eq!(snapshot.count(&table, &upto).await.expect("count"), 2 * count);
+    let none = [Predicate::After { columns: columns(), key: whole.last().expect("rows").clone() }];
+    assert_eq!(snapshot.key_after(&table, &columns(), &none, 4).await.expect("no key"), None);
+}
+
 /// One column of a user's query.
 pub async fn query_values_gives_one_column(h: &dyn Harness) {
     three_items(h).await;

@@ -126,6 +126,9 @@ macro_rules! with_policies {
             pub schema_changes: Option<SchemaChanges>,
             /// Whether missing destination tables are made. Default missing.
             pub create: Option<Create>,
+            /// Rows above which the first load of a table that the sync creates is committed in parts, so that a killed run goes on where it
+            /// was. Default 5000000.
+            pub resume_above: Option<u64>,
             /// Check values against their field types; what is not one parks its row. Default false.
             pub validate: Option<bool>,
             /// An explicit NULL or empty text of the source clears a stored value (with `edits: keep`). Default false.

@@ -24,7 +24,16 @@ macro_rules! policies {
         for (key, text) in [("last_modified_by", &f.last_modified_by), ("stamp", &f.stamp)] {
             $judge.filled(&below($path, &[key]), text.as_deref());
         }
+        if f.resume_above == Some(0) {
+            $judge.fail(
+                "config_invalid",
+                &below($path, &["resume_above"]),
+                "a part of a load has at least one row",
+                "write a number of rows such as `1000000`, or leave it out for 5000000",
+            );
+        }
         StreamOptions {
+            resume_above: f.resume_above,
             mode: f.mode.map(mode),
             overlap_s: f.overlap.map(|d| d.0),
             deletes: f.deletes.as_ref().map(|d| deletes($judge, &below($path, &["deletes"]), d)),

@@ -3,6 +3,7 @@
 mod commits;
 mod crash;
 mod deletions;
+mod first_load;
 mod kills;
 mod lies;
 mod moving_source;

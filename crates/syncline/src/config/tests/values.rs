@@ -36,6 +36,7 @@ fn everything_that_can_be_written_arrives() {
     assert_eq!(o.guard, Some(Guard { max_delete_ratio: 0.2, max_delete_rows: 9 }));
     assert_eq!((o.edits, o.conflicts, o.overlap_s), (Some(Edits::Keep), Some(Conflicts::SourceWins), Some(600)));
     assert_eq!((o.cascade_allow, o.clears, o.validate, o.stamp.as_deref()), (Some(true), Some(true), Some(true), Some("synced_at")));
+    assert_eq!(o.resume_above, Some(2_000_000));
     let patterns: Vec<_> = s.streams.iter().map(|(p, o)| (p.as_str(), o.is_some())).collect();
     assert_eq!(patterns, [("*", true), ("film", true), ("film_text", false), ("staff", true), ("store", true), ("actor", true)]);
 }

@@ -93,7 +93,8 @@ fn postgres_to_postgres_survives_a_fault_at_every_point() {
     let route = Route { source: Side::postgres(), dest: "postgres", options: MIRROR, scenarios: BOTH, only: &[], depth: Depth::Full };
     let mut passed = break_all(&route);
     passed.extend(break_all(&keeping()));
-    let missing: Vec<&&str> = POINTS.iter().filter(|p| !passed.contains(**p)).collect();
+    // Those of a load in parts have tests of their own, in `first_load.rs`.
+    let missing: Vec<&&str> = POINTS.iter().filter(|p| !p.starts_with("load.") && !passed.contains(**p)).collect();
     assert!(missing.is_empty(), "no run passed {missing:?}");
 }
 

@@ -1,0 +1,342 @@
+//! First loads that are made in parts, killed, and gone on with (R18).
+
+use std::collections::BTreeSet;
+
+use serde_json::Value as Json;
+use syncline_connector::fail::POINTS;
+
+use crate::rig::{Answer, Side, World, wait};
+
+const ACCOUNTS: u64 = 300;
+const ENTRIES: u64 = 200;
+const TABLES: [(&str, &[&str]); 2] = [("account", &["id", "name", "amount"]), ("entry", &["id", "code", "part", "account_id"])];
+
+/// Parts of ten rows.
+const IN_PARTS: &str = "    resume_above: 100\n";
+
+/// A parent with an integer key and a child with a key of text and number.
+fn fill(side: &Side) {
+    side.execute(&format!(
+        "CREATE TABLE account (id int PRIMARY KEY, name varchar(80) NOT NULL UNIQUE, amount numeric(10,2));
+         INSERT INTO account SELECT i, 'account ' || i, i / 4.0 FROM generate_series(1, {ACCOUNTS}) i;
+         CREATE TABLE entry (id int NOT NULL UNIQUE, code text, part int, account_id int NOT NULL REFERENCES account (id), PRIMARY KEY (code, part));
+         INSERT INTO entry SELECT i, 'Ä' || i % 7, i, i FROM generate_series(1, {ENTRIES}) i"
+    ));
+}
+
+/// Rows that have landed and rows that have not are changed, removed and added.
+fn edit(side: &Side) {
+    side.execute(
+        "UPDATE account SET name = name || ' new', amount = NULL WHERE id IN (3, 15, 250);
+         DELETE FROM entry WHERE account_id IN (7, 22); DELETE FROM account WHERE id IN (7, 22, 299);
+         INSERT INTO account VALUES (-4, 'before all', 1), (900, 'behind all', 2), (7, 'again', 3);
+         UPDATE entry SET account_id = 900 WHERE id IN (1, 199);
+         INSERT INTO entry VALUES (901, '', 1, -4), (902, 'zz', 1, 900)",
+    );
+}
+
+fn destination(kind: &str, folder: &tempfile::TempDir) -> Side {
+    if kind == "sqlite" { Side::sqlite(folder.path(), "to.db") } else { Side::postgres() }
+}
+
+fn user_tables(side: &Side) -> Vec<String> {
+    side.tables().into_iter().filter(|t| !t.starts_with("syncline_")).collect()
+}
+
+#[track_caller]
+fn is_equal(source: &Side, dest: &Side) {
+    for (table, columns) in TABLES {
+        assert_eq!(source.content(table, columns, "1 = 1"), dest.content(table, columns, "1 = 1"), "{table}");
+    }
+    assert_eq!(user_tables(dest), ["account", "entry"]);
+}
+
+fn count(side: &Side, table: &str) -> u64 {
+    side.value(&format!("SELECT count(*) FROM {table}")).parse().expect("a number")
+}
+
+/// The books of a stream: (in scope, fetched, created, parked).
+fn books(report: &Json, stream: &str) -> [u64; 4] {
+    let streams = report["streams"].as_array().expect("streams");
+    let s = streams.iter().find(|s| s["stream"] == stream).unwrap_or_else(|| panic!("no {stream} in {report:#}"));
+    ["in_scope", "fetched", "created", "parked"].map(|f| s["books"][f].as_u64().unwrap_or_else(|| panic!("{f} in {s:#}")))
+}
+
+/// Rows kept and rows read of a stream, as the run says them.
+fn kept_and_read(report: &Json, stream: &str) -> Option<(u64, u64)> {
+    let notes: Vec<&str> = report["notes"].as_array().expect("notes").iter().filter_map(Json::as_str).collect();
+    let note = notes.iter().find(|n| n.starts_with(&format!("stream `{stream}`:")) && n.contains("loaded by an earlier run"))?;
+    let mut numbers = note.split_whitespace().filter_map(|w| w.parse().ok());
+    Some((numbers.next()?, numbers.next()?))
+}
+
+fn broken(world: &World, fault: &str) -> Answer {
+    let answer = world.syncline_with(&["run", "--json"], &[("SYNCLINE_FAIL", fault)]);
+    assert_ne!(answer.code, Some(0), "{fault}: {}", answer.said());
+    world.let_leases_end();
+    answer
+}
+
+/// Runs to the end: every row once, the same on both sides, and nothing left to do.
+#[track_caller]
+fn comes_to_rest(world: &World, source: &Side, dest: &Side, fault: &str) -> Json {
+    let report = world.run(&[], 0);
+    is_equal(source, dest);
+    for (table, _) in TABLES {
+        let rows = count(source, table);
+        assert_eq!(books(&report, table), [rows, rows, rows, 0], "{fault}: {report:#}");
+    }
+    let again = world.run(&[], 0);
+    assert_eq!([&again["books"]["created"], &again["books"]["updated"], &again["books"]["deleted"]], [0, 0, 0], "{fault}");
+    report
+}
+
+fn break_at(kind: &str, fault: &str) {
+    let (source, folder) = (Side::postgres(), tempfile::tempdir().expect("a folder"));
+    let dest = destination(kind, &folder);
+    fill(&source);
+    let world = World::between(&source, &dest, IN_PARTS);
+    broken(&world, fault);
+    assert!(!user_tables(&dest).iter().any(|t| t == "account" || t == "entry"), "{kind} {fault}: a reader sees half a table");
+    edit(&source);
+    let report = comes_to_rest(&world, &source, &dest, fault);
+    if fault.contains("@12") {
+        let (kept, read) = kept_and_read(&report, "account").unwrap_or_else(|| panic!("{kind} {fault}: nothing was kept: {report:#}"));
+        // Eleven or twelve parts of ten rows had landed; three rows of them changed or went and one came before them.
+        assert!((100..=120).contains(&kept) && kept + read == count(&source, "account"), "{kind} {fault}: {kept} kept, {read} read");
+    }
+}
+
+const FAULTS: [&str; 12] = [
+    "load.record=abort",
+    "load.range=abort@12",
+    "load.commit=abort@12",
+    "load.landed=abort@12",
+    "load.range=error@12",
+    "commit.send=cut@12",
+    "commit.answer=lose@12",
+    "stage.create=abort",
+    "load.place=abort",
+    "apply.index=abort@2",
+    "apply.constraint=abort",
+    "commit.intent=abort",
+];
+
+// rule: R18
+// case: A5, A8
+#[test]
+fn a_first_load_in_parts_killed_anywhere_is_gone_on_with_on_postgres_though_the_source_moves() {
+    FAULTS.into_iter().filter(|f| *f != "commit.answer=lose@12").for_each(|fault| break_at("postgres", fault));
+}
+
+// rule: R18
+// case: A5, A8
+#[test]
+fn a_first_load_in_parts_killed_anywhere_is_gone_on_with_on_sqlite_though_the_source_moves() {
+    FAULTS.into_iter().filter(|f| !f.contains("lose") && !f.contains("constraint")).for_each(|fault| break_at("sqlite", fault));
+}
+
+// rule: R18
+// case: A5
+#[test]
+fn a_load_that_is_killed_while_it_is_mended_is_mended_by_the_next_run() {
+    for kind in ["postgres", "sqlite"] {
+        for fault in [
+            "load.compare=abort",
+            "load.repair=abort",
+            "apply.delete=abort",
+            "load.commit=abort",
+            "load.landed=abort",
+            "load.landed=abort@2",
+        ] {
+            let (source, folder) = (Side::postgres(), tempfile::tempdir().expect("a folder"));
+            let dest = destination(kind, &folder);
+            fill(&source);
+            let world = World::between(&source, &dest, IN_PARTS);
+            broken(&world, "load.range=abort@12");
+            edit(&source);
+            broken(&world, fault);
+            source.execute("UPDATE account SET amount = 7 WHERE id % 20 = 1");
+            comes_to_rest(&world, &source, &dest, fault);
+        }
+    }
+}
+
+// rule: R18, R24
+// case: A6
+#[test]
+fn a_part_whose_commit_was_not_answered_is_looked_up() {
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    fill(&source);
+    let world = World::between(&source, &dest, IN_PARTS);
+    // The answer is lost, the marker is found, the run goes on as if nothing had happened.
+    let answer = world.syncline_with(&["run", "--json"], &[("SYNCLINE_FAIL", "commit.answer=lose@12")]).ends_with(0);
+    assert_eq!(kept_and_read(&answer.json()[0], "account"), None);
+    is_equal(&source, &dest);
+}
+
+// rule: R18
+#[test]
+fn every_point_of_a_load_in_parts_is_passed_by_a_load_that_is_killed_and_mended() {
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    fill(&source);
+    let world = World::between(&source, &dest, IN_PARTS);
+    broken(&world, "load.range=abort@12");
+    edit(&source);
+    let log = world.path("points");
+    world.syncline_with(&["run"], &[("SYNCLINE_FAIL_LOG", &log.display().to_string())]).ends_with(0);
+    let passed: BTreeSet<String> = std::fs::read_to_string(log).expect("points").lines().map(str::to_owned).collect();
+    let missing: Vec<_> = POINTS.iter().filter(|p| p.starts_with("load.") && !passed.contains(**p)).collect();
+    assert!(missing.is_empty(), "not passed: {missing:?}");
+}
+
+// rule: R18
+#[test]
+fn a_load_table_that_is_not_on_record_is_refused_by_name_and_not_touched() {
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    fill(&source);
+    dest.execute("CREATE TABLE account__syncline_load (id int, theirs text); INSERT INTO account__syncline_load VALUES (1, 'keep me')");
+    let world = World::between(&source, &dest, IN_PARTS);
+    let report = world.run(&[], 1);
+    assert_eq!(report["error"]["code"], "load_table_foreign", "{report:#}");
+    assert!(report["error"]["message"].as_str().is_some_and(|m| m.contains("account__syncline_load")), "{report:#}");
+    assert_eq!(dest.value("SELECT theirs FROM account__syncline_load"), "keep me");
+    // Nor is one that took the place of ours.
+    dest.execute("DROP TABLE account__syncline_load");
+    broken(&world, "load.range=abort@12");
+    dest.execute("DROP TABLE account__syncline_load; CREATE TABLE account__syncline_load (id int, theirs text)");
+    assert_eq!(world.run(&[], 1)["error"]["code"], "load_table_foreign");
+    dest.execute("DROP TABLE account__syncline_load");
+    comes_to_rest(&world, &source, &dest, "");
+}
+
+// rule: R18
+#[test]
+fn a_load_starts_again_when_columns_or_options_are_not_what_it_began_with() {
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    fill(&source);
+    let world = World::between(&source, &dest, IN_PARTS);
+    broken(&world, "load.range=abort@12");
+    source.execute("ALTER TABLE account ADD COLUMN born date DEFAULT '2001-02-03'");
+    let report = comes_to_rest(&world, &source, &dest, "");
+    assert_eq!(kept_and_read(&report, "account"), None, "{report:#}");
+    assert_eq!(dest.value("SELECT count(*) FROM account WHERE born = '2001-02-03'"), ACCOUNTS.to_string());
+    // A load that is not made in parts any more leaves nothing of one behind.
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    fill(&source);
+    let world = World::between(&source, &dest, IN_PARTS);
+    broken(&world, "load.range=abort@12");
+    world.configure(&crate::rig::config(&source, &dest, "    atomic: batch\n"));
+    world.run(&[], 0);
+    is_equal(&source, &dest);
+}
+
+// rule: R18
+#[test]
+fn rows_that_somebody_puts_into_the_load_table_are_never_taken_for_rows_of_the_source() {
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    fill(&source);
+    let world = World::between(&source, &dest, IN_PARTS);
+    broken(&world, "load.range=abort@12");
+    dest.execute("INSERT INTO account__syncline_load VALUES (100000, 'stranger', 1); UPDATE account__syncline_load SET amount = 1 WHERE id = 9; DELETE FROM account__syncline_load WHERE id = 11");
+    let report = comes_to_rest(&world, &source, &dest, "");
+    assert_eq!(kept_and_read(&report, "account"), Some((108, ACCOUNTS - 108)));
+}
+
+// rule: R18
+#[test]
+fn a_load_in_parts_sets_rows_aside_counts_them_once_and_says_them_again_after_a_kill() {
+    let (source, folder) = (Side::postgres(), tempfile::tempdir().expect("a folder"));
+    // Two addresses are none; an entry without its account cannot stay once the foreign key is there.
+    source.execute(
+        "CREATE TABLE account (id int PRIMARY KEY, mail text NOT NULL);
+         INSERT INTO account SELECT i, CASE WHEN i IN (5, 180) THEN 'nobody' ELSE 'p' || i || '@example.org' END FROM generate_series(1, 300) i;
+         CREATE TABLE entry (id int PRIMARY KEY, account_id int REFERENCES account (id));
+         INSERT INTO entry SELECT i, i FROM generate_series(1, 200) i",
+    );
+    for kind in ["postgres", "sqlite"] {
+        let dest = destination(kind, &folder);
+        let streams = "    validate: true\n    streams: { account: { fields: { mail: { type: email } } }, entry: {} }\n";
+        let world = World::between(&source, &dest, &format!("{IN_PARTS}{streams}"));
+        broken(&world, "load.range=abort@12");
+        let report = world.run(&[], 3);
+        assert_eq!(kept_and_read(&report, "account"), Some((109, 191)), "{kind}: {report:#}");
+        assert_eq!(books(&report, "account"), [300, 300, 298, 2], "{kind}: {report:#}");
+        assert_eq!(books(&report, "entry"), [200, 200, 198, 2], "{kind}: {report:#}");
+        assert_eq!((count(&dest, "account"), count(&dest, "entry")), (298, 198), "{kind}");
+        let parked: Vec<_> = world.parked().into_iter().map(|(s, k, _)| format!("{s} {k}")).collect();
+        assert_eq!(parked, ["account [180]", "account [5]", "entry [180]", "entry [5]"], "{kind}");
+        // Mended at the source, the four come along.
+        source.execute("UPDATE account SET mail = 'p@example.org' WHERE mail = 'nobody'");
+        world.run(&[], 0);
+        assert_eq!((count(&dest, "account"), count(&dest, "entry")), (300, 200), "{kind}");
+        source.execute("UPDATE account SET mail = 'nobody' WHERE id IN (5, 180)");
+    }
+}
+
+/// Starts a run and stops it with `signal` while a part of it waits for a lock on the marker.
+fn signalled(world: &World, dest: &Side, signal: &str) -> Answer {
+    let db = dest.database();
+    let mut run = world.start(&["run", "--json"], &[]);
+    let landed = "SELECT count(*) FROM pg_class WHERE relname = 'account__syncline_load'";
+    while wait(db.scalar(landed)) == "0" {
+        assert!(run.try_wait().expect("the binary can be asked").is_none(), "the run ended before its first part landed");
+    }
+    let held = std::thread::spawn({
+        let db = db.clone();
+        move || wait(db.try_execute("BEGIN; LOCK TABLE syncline_marker IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(3600)"))
+    });
+    let asks = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query NOT LIKE '%LOCK TABLE%'";
+    while wait(db.scalar(asks)) == "0" {
+        assert!(run.try_wait().expect("the binary can be asked").is_none(), "the run ended before it met the lock");
+    }
+    let id = run.id().to_string();
+    let status = std::process::Command::new("kill").args([signal, &id]).status().expect("kill runs");
+    assert!(status.success());
+    if signal == "-KILL" {
+        run.wait().expect("the binary ends");
+    }
+    let locker = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%LOCK TABLE syncline_marker%'";
+    dest.execute(&format!("SELECT pg_cancel_backend(pid) {locker}"));
+    assert!(held.join().expect("the locker ends").is_err(), "the lock was held until it was cancelled");
+    Answer::of(&run.wait_with_output().expect("the binary ends"))
+}
+
+// rule: R18
+// case: A5
+#[test]
+fn a_load_that_is_killed_or_interrupted_between_parts_keeps_what_landed() {
+    for (signal, code) in [("-KILL", None), ("-INT", Some(130))] {
+        let (source, dest) = (Side::postgres(), Side::postgres());
+        fill(&source);
+        let world = World::between(&source, &dest, IN_PARTS);
+        let answer = signalled(&world, &dest, signal);
+        assert_eq!(answer.code, code, "{}", answer.said());
+        world.let_leases_end();
+        assert!(!user_tables(&dest).iter().any(|t| t == "account" || t == "entry"), "a reader sees half a table");
+        edit(&source);
+        let report = comes_to_rest(&world, &source, &dest, signal);
+        let (kept, read) = kept_and_read(&report, "account").unwrap_or_else(|| panic!("{signal}: nothing was kept: {report:#}"));
+        assert_eq!(kept + read, count(&source, "account"));
+    }
+}
+
+// rule: R18
+#[test]
+fn every_stream_of_a_run_gets_its_name_in_one_transaction_also_with_atomic_stream() {
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    fill(&source);
+    source.execute("CREATE TABLE small (id int PRIMARY KEY); INSERT INTO small VALUES (1), (2)");
+    let world = World::between(&source, &dest, IN_PARTS);
+    broken(&world, "apply.marker=abort@51");
+    assert_eq!(user_tables(&dest), ["account__syncline_load", "entry__syncline_load"], "nothing has its name before the last commit");
+    world.run(&[], 0);
+    assert_eq!(user_tables(&dest), ["account", "entry", "small"]);
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    fill(&source);
+    let world = World::between(&source, &dest, &format!("{IN_PARTS}    atomic: stream\n"));
+    broken(&world, "load.range=abort@40");
+    assert_eq!(user_tables(&dest), ["account", "entry__syncline_load"]);
+    world.run(&[], 0);
+    is_equal(&source, &dest);
+}
