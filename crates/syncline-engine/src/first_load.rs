@@ -415,7 +415,7 @@ impl<'a> Load<'a> {
             step: self.steps,
         };
         let write = StreamWrite { deletes: syncline_connector::DeleteAction::Remove, ..write };
-        RunSpec { marker, streams: vec![write], undo_rows_max: 0, forget: Vec::new(), strict: false }
+        RunSpec { marker, streams: vec![write], undo_rows_max: 0, forget: Vec::new() }
     }
 }
 
