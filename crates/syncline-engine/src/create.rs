@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use syncline_connector::{DeleteAction, Fit, NewTable};
 use syncline_model::schema::{ColumnDefault, Identity, TableKind};
-use syncline_model::{Column, ForeignKey, LogicalType, Table, TableName};
+use syncline_model::{Column, Engine, ForeignKey, LogicalType, Table, TableName};
 
 use crate::engine::{EngineError, Result};
 use crate::pairing::{Pair, Side};
@@ -29,7 +29,7 @@ pub fn shape(
     let mut columns = Vec::with_capacity(targets.len());
     for t in targets {
         let (column, fit) = match &t.source {
-            FieldSource::Column(c) if holds_ids(c) => minted(t, source, c, from, to),
+            FieldSource::Column(c) if holds_ids(c) => minted(t, source, c, to),
             _ => mapped(t, source, from, to),
         };
         if let Fit::Never(why) = fit {
@@ -41,7 +41,7 @@ pub fn shape(
         }
         columns.push(column);
     }
-    columns.extend(policy_columns(policy, &columns, from, to));
+    columns.extend(policy_columns(policy, &columns, to));
     refuse_equal_names(stream, name, &columns, to)?;
     Ok(Table {
         name: name.clone(),
@@ -70,21 +70,29 @@ pub fn column_of(t: &Target, source: &Table, from: Side<'_>, to: Side<'_>) -> Co
 }
 
 fn mapped(t: &Target, source: &Table, from: Side<'_>, to: Side<'_>) -> (Column, Fit) {
-    let given = match &t.source {
-        FieldSource::Column(c) => source.column(c).cloned(),
-        FieldSource::Template(_) | FieldSource::Constant(_) => computed(t, source),
+    let (given, engine) = match &t.source {
+        FieldSource::Column(c) => (source.column(c).cloned(), from.connector.engine()),
+        FieldSource::Template(_) | FieldSource::Constant(_) => (computed(t, source), elsewhere(to)),
     };
     let mut given = given.unwrap_or_else(|| Column::plain(t.name.clone(), LogicalType::Text { chars_max: None, fixed: false }, "text"));
     given.name.clone_from(&t.name);
     given.generated = false;
-    to.connector.map_column(&given, from.connector.engine())
+    to.connector.map_column(&given, engine)
+}
+
+/// The engine that a column of no table comes from: any but the destination's own, which would take the type as it is spelled there.
+fn elsewhere(to: Side<'_>) -> Engine {
+    match to.connector.engine() {
+        Engine::Postgres => Engine::Mysql,
+        Engine::Mysql | Engine::Sqlite => Engine::Postgres,
+    }
 }
 
 /// A column of mapped ids in a new table: they are minted as UUIDs.
-fn minted(t: &Target, source: &Table, column: &str, from: Side<'_>, to: Side<'_>) -> (Column, Fit) {
+fn minted(t: &Target, source: &Table, column: &str, to: Side<'_>) -> (Column, Fit) {
     let nullable = source.column(column).is_none_or(|c| c.nullable);
     let given = Column { nullable, ..Column::plain(t.name.clone(), LogicalType::Uuid, "uuid") };
-    to.connector.map_column(&given, from.connector.engine())
+    to.connector.map_column(&given, elsewhere(to))
 }
 
 fn computed(t: &Target, source: &Table) -> Option<Column> {
@@ -94,7 +102,7 @@ fn computed(t: &Target, source: &Table) -> Option<Column> {
 }
 
 /// Columns that the policies need: the deletion mark and the stamp.
-fn policy_columns(policy: &Policy, have: &[Column], from: Side<'_>, to: Side<'_>) -> Vec<Column> {
+fn policy_columns(policy: &Policy, have: &[Column], to: Side<'_>) -> Vec<Column> {
     let mut wanted: Vec<Column> = Vec::new();
     let instant = LogicalType::TimestampTz { digits: 6 };
     if let Some(DeleteAction::Mark { column, value, .. }) = policy.delete_action() {
@@ -110,7 +118,7 @@ fn policy_columns(policy: &Policy, have: &[Column], from: Side<'_>, to: Side<'_>
         wanted.push(Column::plain(stamp.clone(), instant, ""));
     }
     wanted.retain(|w| !have.iter().any(|h| h.name == w.name));
-    wanted.iter().map(|w| to.connector.map_column(w, from.connector.engine()).0).collect()
+    wanted.iter().map(|w| to.connector.map_column(w, elsewhere(to)).0).collect()
 }
 
 /// Longest identifier, in bytes, that PostgreSQL keeps; MySQL keeps 64 characters. The stricter one serves both.

@@ -434,6 +434,7 @@ fn can_be_resumed(context: &RunContext<'_>, link: &Link, pair: &Pair) -> bool {
         && pair.key_is_unique
         && pair.key_source.iter().all(has_order)
         && !pair.maps_ids()
+        && pair.policy.options.stamp.is_none()
         && pair.policy.edits == Edits::Overwrite
         && compare::choose(pair, link.source.capabilities(), link.dest.capabilities()).is_comparable()
         && link.dest.capabilities().transactional_ddl

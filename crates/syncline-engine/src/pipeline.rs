@@ -408,12 +408,17 @@ fn marker(context: &RunContext<'_>, stream: &str, step: u64) -> Marker {
     }
 }
 
-/// Straight into a table that this transaction makes, where DDL rolls back with it; else through staging.
+/// Straight into a table that this transaction makes, where DDL rolls back with it; else through staging. A stamp is set by the statement
+/// that writes the row, which a bulk load has none of.
 fn write_path(link: &Link, pair: &Pair, phase: Phase) -> WritePath {
     if pair.first_load.is_some() {
         return WritePath::Load;
     }
-    let straight = pair.create.is_some() && pair.key_is_unique && phase != Phase::Deletions && link.dest.capabilities().transactional_ddl;
+    let straight = pair.policy.options.stamp.is_none()
+        && pair.create.is_some()
+        && pair.key_is_unique
+        && phase != Phase::Deletions
+        && link.dest.capabilities().transactional_ddl;
     if straight { WritePath::Load } else { WritePath::Stage }
 }
 

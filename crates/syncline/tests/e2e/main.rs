@@ -2,6 +2,7 @@
 
 mod deletes;
 mod drift;
+mod engines;
 mod ids;
 mod keep;
 mod keys;
