@@ -117,6 +117,16 @@ fn note(name: &str) {
     }
 }
 
+/// Rows per transaction of `atomic: batch`; a test that wants many batches of few rows sets `SYNCLINE_FAIL_BATCH`.
+#[must_use]
+pub fn rows_per_batch(usual: u64) -> u64 {
+    #[cfg(feature = "failpoints")]
+    if let Some(rows) = std::env::var("SYNCLINE_FAIL_BATCH").ok().and_then(|rows| rows.parse().ok()) {
+        return rows;
+    }
+    usual
+}
+
 /// Passes a point at which only aborting or failing makes sense.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use crate::moving::{Parked, parked};
 use crate::pairing::Pair;
 use crate::pipeline::{Phase, RunContext};
 use crate::settle::Settlement;
-use crate::spec::Rows;
+use crate::spec::{Atomic, Rows};
 use crate::stream_run::StreamResult;
 
 /// Values of a parked row are cut to this many characters for display (I7).
@@ -50,23 +50,34 @@ impl Engine {
             settlement.remarks.push(text);
         }
         for (index, ((pair, mut result), outcome)) in pairs.iter().zip(results).zip(outcomes).enumerate() {
+            let refused: Vec<Parked> = outcome.rejects.iter().cloned().map(|r| with_source_key(parked(pair, r), index, ids)).collect();
+            let books = books(&result, &outcome, (result.parked.len() + refused.len()) as u64);
+            self.save_bases(context, pair, &mut result).await?;
+            // A row that was refused keeps the base it had: else the source's change would look like one made long ago.
+            self.drop_waiting_bases(context, pair, &refused).await?;
             let mut all = result.parked.clone();
-            all.extend(outcome.rejects.iter().cloned().map(|r| with_source_key(parked(pair, r), index, ids)));
+            all.extend(refused);
             refuse_when_strict(pair, &all)?;
-            self.settle_parked(context, pair, &result, &all, source, settlement).await?;
-            log_deletions(context, pair, &result, &outcome, settlement);
-            let books = books(&result, &outcome, all.len() as u64);
-            settlement.positions.push(position(context, pair, &result, &now, &observations, now.at));
-            if let Some((reason, n)) = result.held.as_ref().map(|(k, r)| (r, k.len())) {
-                settlement.remarks.push(format!("stream `{}`: {n} deletions held back: {reason}", pair.stream));
+            // Deletions of their own read no rows: they close no entry, move no position and say nothing of the source.
+            if phase != Phase::Deletions {
+                self.settle_parked(context, pair, &result, &all, source, settlement).await?;
+                settlement.positions.push(position(context, pair, &result, &now, &observations, now.at));
+                if books.in_scope == 0 && result.mode != "incremental" && result.mode != "key" {
+                    settlement.remarks.push(format!("stream `{}`: the source is complete but empty", pair.stream));
+                }
             }
-            if books.in_scope == 0 && result.mode != "incremental" && result.mode != "key" {
-                settlement.remarks.push(format!("stream `{}`: the source is complete but empty", pair.stream));
+            // Batches have put theirs on record as they went.
+            if context.sync.atomic != Atomic::Batch {
+                log_deletions(context, pair, &result.deletes, &outcome, settlement);
+            }
+            if let Some((keys, reason)) = &result.held {
+                let held = keys.rows().map(|row| deletion(context, pair, row_key(row), reason, false));
+                settlement.deletions.extend(held);
+                settlement.remarks.push(format!("stream `{}`: {} deletions held back: {reason}", pair.stream, keys.len()));
             }
             settlement.remarks.extend(result.remarks.iter().cloned());
             settlement.conflicts.extend(result.conflicts.iter().cloned());
             self.progress.stream_finished(&pair.stream, &books);
-            self.save_bases(context, pair, &mut result).await?;
             settlement.segments.extend(result.segments.take().map(|s| (pair.stream.clone(), s)));
             merge_stream(settlement, self.stream_row(pair, &result, books, &all));
             if phase != Phase::Upserts || pair.delete.is_none() {
@@ -77,8 +88,6 @@ impl Engine {
     }
 
     fn stream_row(&self, pair: &Pair, result: &StreamResult, books: Books, parked: &[Parked]) -> StreamRow {
-        let mut by_code: BTreeMap<&str, u64> = BTreeMap::new();
-        parked.iter().for_each(|p| *by_code.entry(&p.code).or_default() += 1);
         StreamRow {
             stream: pair.stream.clone(),
             table: pair.dest.name.to_string(),
@@ -87,7 +96,7 @@ impl Engine {
             digest: result.digest.map_or("none", |d| d.as_str()).to_owned(),
             books,
             duration_ms: result.staged_ms.unwrap_or_else(|| self.clock.monotonic_ms().saturating_sub(result.started_ms)),
-            parked_by_code: by_code.into_iter().map(|(c, n)| (c.to_owned(), n)).collect(),
+            parked_by_code: by_code(parked),
         }
     }
 
@@ -104,22 +113,7 @@ impl Engine {
         let at = self.clock.now();
         let now_parked: BTreeSet<String> = parked.iter().map(|p| p.key.to_json()).collect();
         for p in parked {
-            settlement.parked.push(ParkedRow {
-                id: 0,
-                sync: context.sync.name.clone(),
-                scope: context.scope.to_owned(),
-                stream: pair.stream.clone(),
-                key_json: p.key.to_json(),
-                code: p.code.clone(),
-                column: p.column.clone(),
-                detail: p.detail.clone(),
-                image_json: Some(image(&p.image)),
-                run: context.run.id.clone(),
-                first_at: at,
-                last_at: at,
-                attempts: 1,
-                outcome: None,
-            });
+            settlement.parked.push(parked_row(context, pair, p, at));
         }
         let open: Vec<Key> = result.retried.iter().filter(|k| !now_parked.contains(*k)).filter_map(|k| Key::from_json(k)).collect();
         let there = present(pair, &open, source).await?;
@@ -190,12 +184,18 @@ fn books(result: &StreamResult, outcome: &StreamOutcome, parked: u64) -> Books {
     }
 }
 
-/// With `atomic: stream` a stream comes twice: its upserts, then its deletions.
-fn merge_stream(settlement: &mut Settlement, row: StreamRow) {
+/// With `atomic: stream` a stream comes twice: its upserts, then its deletions. With `atomic: batch` it comes once per batch.
+pub(crate) fn merge_stream(settlement: &mut Settlement, row: StreamRow) {
     match settlement.streams.iter_mut().find(|s| s.stream == row.stream) {
         Some(s) => {
             s.books.add(&row.books);
             s.duration_ms += row.duration_ms;
+            for (code, n) in row.parked_by_code {
+                match s.parked_by_code.iter_mut().find(|(c, _)| *c == code) {
+                    Some((_, sum)) => *sum += n,
+                    None => s.parked_by_code.push((code, n)),
+                }
+            }
         }
         None => settlement.streams.push(row),
     }
@@ -231,29 +231,55 @@ async fn present(pair: &Pair, keys: &[Key], source: &mut dyn Snapshot) -> Result
     Ok(found)
 }
 
-fn log_deletions(context: &RunContext<'_>, pair: &Pair, result: &StreamResult, outcome: &StreamOutcome, settlement: &mut Settlement) {
-    let at: Vec<usize> = (0..pair.key_at.len()).collect();
+/// A row set aside, as the state keeps it.
+pub(crate) fn parked_row(context: &RunContext<'_>, pair: &Pair, p: &Parked, at: i64) -> ParkedRow {
+    ParkedRow {
+        id: 0,
+        sync: context.sync.name.clone(),
+        scope: context.scope.to_owned(),
+        stream: pair.stream.clone(),
+        key_json: p.key.to_json(),
+        code: p.code.clone(),
+        column: p.column.clone(),
+        detail: p.detail.clone(),
+        image_json: Some(image(&p.image)),
+        run: context.run.id.clone(),
+        first_at: at,
+        last_at: at,
+        attempts: 1,
+        outcome: None,
+    }
+}
+
+/// How many were set aside for which reason.
+pub(crate) fn by_code(parked: &[Parked]) -> Vec<(String, u64)> {
+    let mut by_code: BTreeMap<&str, u64> = BTreeMap::new();
+    parked.iter().for_each(|p| *by_code.entry(&p.code).or_default() += 1);
+    by_code.into_iter().map(|(c, n)| (c.to_owned(), n)).collect()
+}
+
+fn row_key(row: syncline_model::RowRef<'_>) -> String {
+    Key(row.to_values()).to_json()
+}
+
+fn deletion(context: &RunContext<'_>, pair: &Pair, key_json: String, reason: &str, done: bool) -> DeletionRow {
+    DeletionRow { run: context.run.id.clone(), stream: pair.stream.clone(), key_json, reason: reason.to_owned(), done }
+}
+
+/// The deletions of one transaction: made, or refused by the system.
+pub(crate) fn log_deletions(
+    context: &RunContext<'_>,
+    pair: &Pair,
+    deletes: &RowBatch,
+    outcome: &StreamOutcome,
+    settlement: &mut Settlement,
+) {
     let refused: BTreeSet<String> = outcome.delete_rejects.iter().map(|r| Key(r.row.clone()).to_json()).collect();
-    let mut add = |key: String, reason: &str, done: bool| {
-        settlement.deletions.push(DeletionRow {
-            run: context.run.id.clone(),
-            stream: pair.stream.clone(),
-            key_json: key,
-            reason: reason.to_owned(),
-            done,
-        });
-    };
-    for row in result.deletes.rows() {
-        let key = Key::of(row, &at).to_json();
-        if !refused.contains(&key) {
-            add(key, "missing_at_source", true);
-        }
-    }
+    let made = deletes.rows().map(row_key).filter(|key| !refused.contains(key));
+    settlement.deletions.extend(made.map(|key| deletion(context, pair, key, "missing_at_source", true)));
     for r in &outcome.delete_rejects {
-        add(Key(r.row.clone()).to_json(), &format!("child_exists: {}", r.detail), false);
-    }
-    if let Some((keys, reason)) = &result.held {
-        keys.rows().for_each(|row| add(Key::of(row, &at).to_json(), reason, false));
+        let reason = format!("child_exists: {}", r.detail);
+        settlement.deletions.push(deletion(context, pair, Key(r.row.clone()).to_json(), &reason, false));
     }
 }
 

@@ -8,8 +8,10 @@ use syncline_model::detect::NO_BASE;
 
 use crate::engine::{Engine, EngineError, Result};
 use crate::keep::rules;
+use crate::moving::Parked;
 use crate::pairing::Pair;
 use crate::pipeline::RunContext;
+use crate::spec::Edits;
 use crate::stream_run::StreamResult;
 
 /// Bases saved to the state in one go.
@@ -113,6 +115,18 @@ impl Engine {
             tx.save_bases(sync, scope, stream, &rows).await?;
             tx.commit().await?;
         }
+        Ok(())
+    }
+
+    /// Forgets the spooled bases of rows that the destination refused.
+    pub(crate) async fn drop_waiting_bases(&self, context: &RunContext<'_>, pair: &Pair, refused: &[Parked]) -> Result<()> {
+        if refused.is_empty() || pair.policy.edits != Edits::Keep {
+            return Ok(());
+        }
+        let keys: Vec<Vec<u8>> = refused.iter().map(|p| p.key.canonical(&pair.key_canons())).collect();
+        let mut tx = self.store.begin().await?;
+        tx.drop_bases(&context.sync.name, &crate::settle::waiting(&context.run.id), &pair.stream, &keys).await?;
+        tx.commit().await?;
         Ok(())
     }
 }

@@ -1,14 +1,95 @@
 //! `atomic: batch`: a staged run that commits every so many rows, for what no single transaction should hold. Each batch has
-//! its own marker step; a run that dies in between is finished by the next one, because writes are by key.
+//! its own marker step, is written down before its COMMIT and put on record after it.
+
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use syncline_connector::{
-    Applied, CommitFate, Destination, Error, ErrorKind, RawChunk, Reject, Result, RunSpec, StagedRun, StreamOutcome, WritePath,
+    Applied, CommitFate, Destination, Error, ErrorKind, Marker, RawChunk, Reject, Result, RunSpec, StagedRun, StreamOutcome, WritePath,
 };
 use syncline_model::RowBatch;
+use syncline_store::rows::StreamRow;
+
+use crate::engine::{Engine, EngineError};
+use crate::pairing::Pair;
+use crate::pipeline::{RunContext, Stop};
+use crate::settle::Settlement;
+use crate::spec::Edits;
 
 /// Rows per transaction: well under the 100,000 that the strictest host allows (PlanetScale).
 const ROWS_PER_BATCH: u64 = 10_000;
+
+/// Rows per transaction.
+pub(crate) fn rows_per_batch() -> u64 {
+    syncline_connector::fail::rows_per_batch(ROWS_PER_BATCH)
+}
+
+/// Where the batches of one stream are written down and put on record.
+pub(crate) struct PartLog<'a> {
+    engine: &'a Engine,
+    context: &'a RunContext<'a>,
+    pair: &'a Pair,
+    /// Books up to now, and the lists of the batch under way.
+    part: Settlement,
+    /// Rows set aside that are on record: (source key, JSON).
+    recorded: BTreeSet<String>,
+    since_ms: u64,
+}
+
+impl<'a> PartLog<'a> {
+    /// The next parts of a run with this settlement so far; its lists go with the first of them.
+    pub fn new(engine: &'a Engine, context: &'a RunContext<'a>, pair: &'a Pair, settlement: &mut Settlement) -> Self {
+        let since_ms = engine.clock.monotonic_ms();
+        Self { engine, context, pair, part: settlement.split_off(), recorded: BTreeSet::new(), since_ms }
+    }
+
+    /// Writes down a batch that was applied, and the keys that it deletes.
+    async fn intend(&mut self, marker: &Marker, applied: &Applied, deletes: &RowBatch) -> Result<(), EngineError> {
+        let Some(outcome) = applied.outcomes.first() else { return Ok(()) };
+        let mut outcome = outcome.clone();
+        if self.pair.maps_ids() {
+            // Known here by its new id only: it comes on the list with the books of the whole stream.
+            outcome.rejects.clear();
+        }
+        let parked: Vec<_> = outcome.rejects.iter().cloned().map(|r| crate::moving::parked(self.pair, r)).collect();
+        self.engine.drop_waiting_bases(self.context, self.pair, &parked).await?;
+        let at = self.engine.clock.now();
+        for p in &parked {
+            let row = crate::account::parked_row(self.context, self.pair, p, at);
+            self.recorded.insert(row.key_json.clone());
+            self.part.parked.push(row);
+        }
+        crate::account::log_deletions(self.context, self.pair, deletes, &outcome, &mut self.part);
+        self.part.undoable = self.part.undoable_with(applied.undoable);
+        let now = self.engine.clock.monotonic_ms();
+        let mode = self.context.options.mode.unwrap_or(self.pair.policy.mode).as_str().to_owned();
+        crate::account::merge_stream(
+            &mut self.part,
+            StreamRow {
+                stream: self.pair.stream.clone(),
+                table: self.pair.dest.name.to_string(),
+                mode,
+                path: "stage".to_owned(),
+                digest: "none".to_owned(),
+                books: crate::parts::batch_books(&outcome),
+                duration_ms: now.saturating_sub(self.since_ms),
+                parked_by_code: crate::account::by_code(&parked),
+            },
+        );
+        self.since_ms = now;
+        self.engine.intend_part(&self.context.run.id, marker, applied.token.clone(), &self.part).await
+    }
+
+    async fn record(&mut self, marker: &Marker) -> Result<(), EngineError> {
+        self.engine.record_part(self.context.run, marker, &mut self.part).await
+    }
+
+    /// Leaves to the run's settlement what the batches have not put on record.
+    pub fn hand_over(self, settlement: &mut Settlement) {
+        settlement.parked.retain(|p| p.stream != self.pair.stream || !self.recorded.contains(&p.key_json));
+        settlement.take_back(self.part);
+    }
+}
 
 /// Commits as it goes.
 pub(crate) struct BatchedRun<'a> {
@@ -17,20 +98,40 @@ pub(crate) struct BatchedRun<'a> {
     inner: Option<Box<dyn StagedRun>>,
     rows: u64,
     outcomes: Vec<StreamOutcome>,
-    undoable: bool,
+    /// Keys of the open batch's deletions.
+    deletes: RowBatch,
+    log: PartLog<'a>,
+    /// Why the state could not be written, where no connector's error can say it.
+    stopped: Option<Stop>,
 }
 
 impl<'a> BatchedRun<'a> {
     /// A run over `spec`; nothing is opened before the first row.
-    pub fn new(dest: &'a mut dyn Destination, mut spec: RunSpec) -> Self {
+    pub fn new(dest: &'a mut dyn Destination, mut spec: RunSpec, log: PartLog<'a>) -> Self {
         // A table loaded straight has no key until its load is over, so that batches go through staging.
         spec.streams.iter_mut().for_each(|s| s.path = WritePath::Stage);
         let outcomes = spec.streams.iter().map(|_| StreamOutcome::default()).collect();
-        Self { dest, spec, inner: None, rows: 0, outcomes, undoable: true }
+        let deletes = RowBatch::new(log.pair.key_dest.len());
+        Self { dest, spec, inner: None, rows: 0, outcomes, deletes, log, stopped: None }
+    }
+
+    /// What is on record; or why the state could not be written.
+    pub fn into_log(self) -> std::result::Result<PartLog<'a>, Stop> {
+        match self.stopped {
+            None => Ok(self.log),
+            Some(stop) => Err(stop),
+        }
+    }
+
+    async fn stage_keys(&mut self, stream: usize, keys: &RowBatch) -> Result<()> {
+        self.open().await?.stage_deletes(stream, keys).await?;
+        keys.rows().for_each(|row| (0..keys.width()).for_each(|c| self.deletes.push_encoded(row.encoded(c))));
+        Ok(())
     }
 
     async fn open(&mut self) -> Result<&mut Box<dyn StagedRun>> {
         if self.inner.is_none() {
+            syncline_connector::fail::passable("run.begun")?;
             self.inner = Some(self.dest.begin(self.spec.clone()).await?);
         }
         self.inner.as_mut().ok_or_else(|| Error::internal("a batch that was just opened is gone"))
@@ -40,20 +141,42 @@ impl<'a> BatchedRun<'a> {
     async fn flush(&mut self) -> Result<()> {
         let Some(mut inner) = self.inner.take() else { return Ok(()) };
         let applied = inner.apply().await?;
+        let intended = self.log.intend(&self.spec.marker, &applied, &self.deletes).await;
+        self.noted(intended, Stop::from)?;
         commit_or_ask(self.dest, &mut *inner, &self.spec, applied.token.as_deref()).await?;
-        self.undoable &= applied.undoable;
+        let recorded = self.log.record(&self.spec.marker).await;
+        self.noted(recorded, Stop::Unsettled)?;
         for (sum, o) in self.outcomes.iter_mut().zip(applied.outcomes) {
             add(sum, o);
         }
         self.rows = 0;
+        self.deletes.clear();
         self.spec.marker.step += 1;
+        self.spec.forget.clear();
+        self.log.part.bound_undo(&mut self.spec, &self.log.context.run.id);
         self.spec.streams.iter_mut().for_each(|s| s.create = None);
         Ok(())
     }
 
-    async fn count(&mut self, rows: u64) -> Result<()> {
-        self.rows += rows;
-        if self.rows >= ROWS_PER_BATCH { self.flush().await } else { Ok(()) }
+    fn noted(&mut self, done: Result<(), EngineError>, stop: impl Fn(EngineError) -> Stop) -> Result<()> {
+        done.map_err(|e| {
+            self.stopped = Some(stop(e));
+            Error::internal("the state could not be written")
+        })
+    }
+
+    async fn stage_part(&mut self, stream: usize, rows: &RowBatch) -> Result<Vec<Reject>> {
+        let rejects = self.open().await?.stage(stream, rows).await?;
+        self.rows += rows.len() as u64;
+        if self.cuts() && self.rows >= rows_per_batch() {
+            self.flush().await?;
+        }
+        Ok(rejects)
+    }
+
+    /// With `edits: keep` whoever stages says when: the bases of a batch have to be down before it is committed.
+    fn cuts(&self) -> bool {
+        self.log.pair.policy.edits == Edits::Overwrite
     }
 }
 
@@ -96,8 +219,22 @@ pub(crate) async fn commit_or_ask(
 #[async_trait]
 impl StagedRun for BatchedRun<'_> {
     async fn stage(&mut self, stream: usize, rows: &RowBatch) -> Result<Vec<Reject>> {
-        let rejects = self.open().await?.stage(stream, rows).await?;
-        self.count(rows.len() as u64).await?;
+        let room = if self.cuts() { usize::try_from(rows_per_batch() - self.rows).unwrap_or(usize::MAX) } else { usize::MAX };
+        if rows.len() <= room {
+            return self.stage_part(stream, rows).await;
+        }
+        let mut rejects = Vec::new();
+        let mut part = RowBatch::new(rows.width());
+        for row in rows.rows() {
+            (0..rows.width()).for_each(|c| part.push_encoded(row.encoded(c)));
+            if self.rows + part.len() as u64 == rows_per_batch() {
+                rejects.extend(self.stage_part(stream, &part).await?);
+                part.clear();
+            }
+        }
+        if !part.is_empty() {
+            rejects.extend(self.stage_part(stream, &part).await?);
+        }
         Ok(rejects)
     }
 
@@ -113,13 +250,13 @@ impl StagedRun for BatchedRun<'_> {
         let mut part = RowBatch::new(keys.width());
         for row in keys.rows() {
             (0..keys.width()).for_each(|c| part.push_encoded(row.encoded(c)));
-            if part.len() as u64 == ROWS_PER_BATCH {
-                self.open().await?.stage_deletes(stream, &part).await?;
+            if part.len() as u64 == rows_per_batch() {
+                self.stage_keys(stream, &part).await?;
                 self.flush().await?;
                 part.clear();
             }
         }
-        if part.is_empty() { Ok(()) } else { self.open().await?.stage_deletes(stream, &part).await }
+        if part.is_empty() { Ok(()) } else { self.stage_keys(stream, &part).await }
     }
 
     async fn stage_undo(&mut self, _stream: usize, _run: &str) -> Result<Vec<Reject>> {
@@ -127,10 +264,12 @@ impl StagedRun for BatchedRun<'_> {
     }
 
     async fn apply(&mut self) -> Result<Applied> {
-        // Also without a row: tables that the run makes have to be there.
-        self.open().await?;
+        // Also without a row: a table that the run makes has to be there.
+        if self.spec.streams.iter().any(|s| s.create.is_some()) {
+            self.open().await?;
+        }
         self.flush().await?;
-        Ok(Applied { outcomes: std::mem::take(&mut self.outcomes), token: None, undoable: self.undoable })
+        Ok(Applied { outcomes: std::mem::take(&mut self.outcomes), token: None, undoable: self.log.part.undoable })
     }
 
     async fn commit(&mut self) -> Result<()> {

@@ -146,14 +146,6 @@ impl Engine {
         Ok(())
     }
 
-    /// The table has its name now.
-    pub(crate) async fn forget_first_load(&self, context: &RunContext<'_>, pair: &Pair) -> Result<()> {
-        match &pair.first_load {
-            Some(_) => self.save_load_record(context, pair, None).await,
-            None => Ok(()),
-        }
-    }
-
     /// A load under way that this run does not go on with: the table is there by now, or the stream is loaded another way.
     async fn give_up(&self, context: &RunContext<'_>, link: &mut Link, pair: &Pair, record: Option<Record>) -> Result<()> {
         let Some(record) = record else { return Ok(()) };

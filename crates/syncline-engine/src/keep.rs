@@ -11,10 +11,11 @@ use syncline_model::{Key, RowBatch, RowRef, ValueRef, json};
 use syncline_store::rows::ConflictRow;
 
 use crate::bases::BaseSpool;
+use crate::batch::rows_per_batch;
 use crate::engine::{EngineError, Result};
 use crate::moving::{Moved, Selection, batch_bytes, large_over, request, source_key, transform};
 use crate::pairing::Pair;
-use crate::spec::Conflicts;
+use crate::spec::{Atomic, Conflicts};
 use crate::stream_run::StreamRun;
 
 /// What the sync calls itself in a `last_modified_by` column.
@@ -35,6 +36,8 @@ impl StreamRun<'_> {
             Some(s) => s,
             None => BaseSpool::new()?,
         };
+        let in_batches = self.context.sync.atomic == Atomic::Batch;
+        let mut staged_rows = 0;
         let mut stream = source.read(request(pair, memory, selection)).await?;
         let mut out = RowBatch::new(pair.columns.len());
         while let Some(batch) = stream.next().await? {
@@ -48,13 +51,26 @@ impl StreamRun<'_> {
             let refused: Vec<String> = moved.parked.iter().map(|p| p.key.to_json()).collect();
             let keys: Vec<Key> = rows.rows().map(|r| source_key(pair, r)).filter(|k| !refused.contains(&k.to_json())).collect();
             self.take(moved);
-            self.decide_batch(&out, &keys, dest, staged, &mut spool).await?;
+            staged_rows += self.decide_batch(&out, &keys, dest, staged, &mut spool).await?;
+            if in_batches && staged_rows >= rows_per_batch() {
+                // The bases first: those of rows that were committed without them would call the source's change a new one.
+                spool = self.save_bases_so_far(spool).await?;
+                staged.commit().await?;
+                staged_rows = 0;
+            }
             self.engine.progress.stream_rows(&pair.stream, self.result.fetched);
         }
-        self.result.bases = Some(spool);
+        self.result.bases = Some(if in_batches { self.save_bases_so_far(spool).await? } else { spool });
         Ok(())
     }
 
+    async fn save_bases_so_far(&mut self, spool: BaseSpool) -> Result<BaseSpool> {
+        self.result.bases = Some(spool);
+        self.engine.save_bases(self.context, self.pair, &mut self.result).await?;
+        BaseSpool::new()
+    }
+
+    /// Decides rows, stages what is to be written, and says how many that are.
     async fn decide_batch(
         &mut self,
         rows: &RowBatch,
@@ -62,7 +78,7 @@ impl StreamRun<'_> {
         dest: &mut dyn Snapshot,
         staged: &mut dyn StagedRun,
         spool: &mut BaseSpool,
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let pair = self.pair;
         let canons = pair.key_canons();
         let names: Vec<Vec<u8>> = keys.iter().map(|k| k.canonical(&canons)).collect();
@@ -104,7 +120,7 @@ impl StreamRun<'_> {
                 spool.add(&names[i], &hashes)?;
             }
         }
-        Ok(())
+        Ok(write.len() as u64)
     }
 
     #[allow(clippy::too_many_arguments, reason = "one record's whole context")]

@@ -24,6 +24,7 @@ mod matching;
 mod moving;
 mod order;
 pub mod pairing;
+mod parts;
 mod pipeline;
 mod plan;
 mod planned;

@@ -4,7 +4,7 @@ use syncline_connector::{ErrorKind, Identity, Marker, RunSpec, Snapshot, StagedR
 use syncline_store::rows::{AuditRow, RunKind, RunRow, RunStatus};
 use tracing::Instrument;
 
-use crate::batch::{BatchedRun, commit_or_ask};
+use crate::batch::{BatchedRun, PartLog, commit_or_ask};
 use crate::engine::{Engine, EngineError, Result, RunOptions, RunReport};
 use crate::link::{Link, NOTE_DESTINATION, NOTE_SOURCE};
 use crate::mapped::IdMaps;
@@ -14,7 +14,7 @@ use crate::spec::{Atomic, Rows, SyncSpec};
 use crate::stream_run::{Landing, StreamRun};
 
 /// Before-images are kept for at most this many changed rows of a run (R28).
-const UNDO_ROWS_MAX: u64 = 100_000;
+pub(crate) const UNDO_ROWS_MAX: u64 = 100_000;
 /// Runs of a sync that stay undoable: a month of nightly runs. Images of older ones would grow at the destination for ever.
 const UNDO_RUNS_KEPT: u32 = 30;
 /// Rows set aside per stream and run, past which the run stops: a list nobody can read helps nobody (P9).
@@ -173,7 +173,8 @@ impl Engine {
     }
 
     /// One destination transaction per stream (or per batch of it), parents first; deletions of all streams after all
-    /// upserts, children first. One source snapshot serves them all.
+    /// upserts, children first. One source snapshot serves them all. Every transaction is a part: written down before its COMMIT, on
+    /// record after it.
     async fn run_apart(
         &self,
         context: &RunContext<'_>,
@@ -195,33 +196,48 @@ impl Engine {
             if phase == Phase::Deletions && (pair[0].delete.is_none() || pair[0].create.is_some()) {
                 continue;
             }
-            // Deletions count on from where the batches of upserts can have got to.
-            let step = if phase == Phase::Deletions { DELETION_STEPS } else { 1 };
-            let mut spec = self.run_spec(context, link, pair, &marker(context, &pair[0].stream, step), phase);
-            if settlement.stale_undo.is_empty() {
-                spec.forget = self.stale_undo(context).await?;
-                settlement.stale_undo.clone_from(&spec.forget);
+            if pair[0].create.is_some() {
+                // Whatever becomes of the streams behind it: the next run must know whose it is.
+                created.insert(pair[0].dest.name.to_string());
+                settlement.notes.push(crate::unfinished::created_note(&created));
             }
             let mut ids = self.read_maps(context, link, pairs).await?.only(i);
-            let spec = RunSpec { streams: spec.streams.into_iter().chain(ids.writes()).collect(), ..spec };
+            let spec = self.part_spec(context, link, pair, phase, &ids, settlement).await?;
             if context.sync.atomic == Atomic::Batch {
                 self.run_in_batches(context, link, pair, phase, spec, &mut *source, &mut ids, settlement).await?;
-            } else {
-                let mut staged = link.dest.begin(spec.clone()).await?;
-                let token = self.stage_and_apply(context, link, pair, phase, &mut *source, &mut *staged, &mut ids, settlement).await?;
-                commit_or_ask(&mut *link.dest, &mut *staged, &spec, token.as_deref()).await?;
+                continue;
             }
-            if pair[0].create.is_some() {
-                // Committed, whatever becomes of the streams behind it: the next run must know whose it is.
-                created.insert(pair[0].dest.name.to_string());
-                self.note_created(&context.sync.name, &created).await?;
-                self.forget_first_load(context, &pair[0]).await?;
-            }
+            let mut staged = link.dest.begin(spec.clone()).await?;
+            fail::passable("run.begun")?;
+            let token = self.stage_and_apply(context, link, pair, phase, &mut *source, &mut *staged, &mut ids, settlement).await?;
+            self.intend_part(&context.run.id, &spec.marker, token.clone(), settlement).await?;
+            commit_or_ask(&mut *link.dest, &mut *staged, &spec, token.as_deref()).await?;
+            self.record_part(context.run, &spec.marker, settlement).await.map_err(Stop::Unsettled)?;
         }
         source.close().await?;
         self.remember_shapes(pairs, remembered, context, settlement);
         self.settle(context.run, settlement).await?;
         Ok(())
+    }
+
+    /// What a part of a run writes.
+    async fn part_spec(
+        &self,
+        context: &RunContext<'_>,
+        link: &Link,
+        pair: &[Pair],
+        phase: Phase,
+        ids: &IdMaps,
+        settlement: &mut Settlement,
+    ) -> Result<RunSpec> {
+        // Deletions count on from where the batches of upserts can have got to.
+        let step = if phase == Phase::Deletions { DELETION_STEPS } else { 1 };
+        let mut spec = self.run_spec(context, link, pair, &marker(context, &pair[0].stream, step), phase);
+        spec.streams.extend(ids.writes());
+        spec.forget = self.stale_undo(context).await?;
+        settlement.stale_undo.clone_from(&spec.forget);
+        settlement.bound_undo(&mut spec, &context.run.id);
+        Ok(spec)
     }
 
     #[allow(clippy::too_many_arguments, reason = "one call site; the parts belong to the run, not to each other")]
@@ -235,12 +251,19 @@ impl Engine {
         source: &mut dyn Snapshot,
         ids: &mut IdMaps,
         settlement: &mut Settlement,
-    ) -> Result<()> {
+    ) -> Result<(), Stop> {
         // A second session commits while the first one reads what is there.
         let mut writer = link.to.destination(&context.sync.to.1).await?;
-        let mut staged = BatchedRun::new(&mut *writer, spec);
-        self.stage_and_apply(context, link, pair, phase, source, &mut staged, ids, settlement).await?;
-        Ok(staged.commit().await?)
+        let log = PartLog::new(self, context, &pair[0], settlement);
+        let mut staged = BatchedRun::new(&mut *writer, spec, log);
+        let done = self.stage_and_apply(context, link, pair, phase, source, &mut staged, ids, settlement).await;
+        let log = match staged.into_log() {
+            Ok(log) => log,
+            Err(stop) => return Err(stop),
+        };
+        done?;
+        log.hand_over(settlement);
+        Ok(())
     }
 
     /// Earlier runs that lose their before-images to this one.
@@ -301,7 +324,7 @@ impl Engine {
         let observation = source.observation().clone();
         self.account(context, pairs, phase, runs, applied.outcomes, ids, source, settlement).await?;
         settlement.minted.extend(minted.into_iter().map(|m| (m.stream, m.rows)));
-        settlement.undoable |= applied.undoable;
+        settlement.undoable = settlement.undoable_with(applied.undoable);
         settlement.observation = Some((observation.at, observation.open.clone()));
         self.progress.phase("commit");
         Ok(applied.token)

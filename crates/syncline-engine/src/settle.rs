@@ -13,7 +13,8 @@ use syncline_store::rows::{
 };
 
 use crate::engine::{Engine, EngineError, Result};
-use crate::spec::{Atomic, SyncSpec};
+use crate::parts::OnRecord;
+use crate::spec::SyncSpec;
 
 /// Everything the end of a run writes to the state.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -52,6 +53,10 @@ pub struct Settlement {
     /// Digests of streams whose deletions are still to come, with their shape: remembered when those leave both sides agreeing, too.
     #[serde(skip)]
     pub segments: BTreeMap<String, (String, Vec<SegmentRow>)>,
+    /// A run that commits in parts: what is on record of it so far. The lists above are then those of the part under way, while books,
+    /// remarks and `undoable` are those of the whole run up to and with it.
+    #[serde(default)]
+    pub before: Option<OnRecord>,
 }
 
 impl Settlement {
@@ -61,6 +66,11 @@ impl Settlement {
         let mut sum = Books::default();
         self.streams.iter().for_each(|s| sum.add(&s.books));
         sum
+    }
+
+    /// Conflicts of the run.
+    pub(crate) fn conflicts_found(&self) -> u64 {
+        self.before.as_ref().map_or(0, |b| b.conflicts) + self.conflicts.len() as u64
     }
 
     /// Computed, never declared: succeeded only when every book balances and nothing was parked or held back.
@@ -88,11 +98,7 @@ impl Engine {
     /// Records what is about to be committed. Books that do not balance are found here, while nothing is committed yet.
     pub(crate) async fn save_intent(&self, run: &str, marker: &Marker, token: Option<String>, settlement: &Settlement) -> Result<()> {
         settlement.status()?;
-        let text = |v: serde_json::Result<String>| {
-            v.map_err(|e| EngineError::from(syncline_connector::Error::internal(format!("write intent: {e}"))))
-        };
-        let intent =
-            RunIntent { marker: text(serde_json::to_string(marker))?, token, settlement: text(serde_json::to_string(settlement))? };
+        let intent = intent_of(marker, token, settlement)?;
         let mut tx = self.store.begin().await?;
         tx.save_intent(run, &intent).await?;
         tx.commit().await?;
@@ -108,7 +114,7 @@ impl Engine {
             status,
             completed_at: self.clock.now(),
             books: settlement.books(),
-            conflicts: settlement.conflicts.len() as u64,
+            conflicts: settlement.conflicts_found(),
             error: None,
             undoable: settlement.undoable,
             notes: settlement.remarks.clone(),
@@ -119,7 +125,7 @@ impl Engine {
         Ok(status)
     }
 
-    async fn write_settlement(&self, tx: &mut dyn StateTx, run: &RunRow, s: &Settlement) -> Result<()> {
+    pub(crate) async fn write_settlement(&self, tx: &mut dyn StateTx, run: &RunRow, s: &Settlement) -> Result<()> {
         for stream in &s.streams {
             tx.save_stream(&run.id, stream).await?;
         }
@@ -160,25 +166,23 @@ impl Engine {
         Ok(())
     }
 
-    /// Ends a run that wrote nothing, or whose transaction is gone.
+    /// Ends a run that stopped before its end. Of a run that commits in parts, those that are on record stay in its books.
     pub(crate) async fn finish_failed(&self, run: &RunRow, error: &EngineError) -> Result<()> {
         let status = if matches!(error, EngineError::Interrupted) { RunStatus::Cancelled } else { RunStatus::Failed };
-        self.finish_with(run, status, run_error(error)).await
+        let mut tx = self.store.begin().await?;
+        let intent = tx.load_run(&run.id).await?.and_then(|r| r.intent);
+        tx.commit().await?;
+        let done = match &intent {
+            None => OnRecord::default(),
+            Some(intent) => read_intent(run, intent)?.1.before.unwrap_or_default(),
+        };
+        self.finish_with(run, status, run_error(error), done).await
     }
 
-    async fn finish_with(&self, run: &RunRow, status: RunStatus, error: RunError) -> Result<()> {
-        let finish = RunFinish {
-            status,
-            completed_at: self.clock.now(),
-            books: Books::default(),
-            conflicts: 0,
-            error: Some(error),
-            undoable: false,
-            notes: Vec::new(),
-        };
+    pub(crate) async fn finish_with(&self, run: &RunRow, status: RunStatus, error: RunError, done: OnRecord) -> Result<()> {
         let mut tx = self.store.begin().await?;
         tx.move_bases(&run.sync, &waiting(&run.id), None).await?;
-        tx.finish_run(&run.id, &finish).await?;
+        tx.finish_run(&run.id, &done.finish(status, self.clock.now(), Some(error))).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -197,31 +201,48 @@ impl Engine {
     }
 
     async fn settle_dead_run(&self, sync: &SyncSpec, run: &RunRow) -> Result<()> {
-        let died =
-            |message: &str| RunError { code: "process_died".to_owned(), message: message.to_owned(), hint: None, causes: Vec::new() };
         let Some(intent) = &run.intent else {
-            let text = match sync.atomic {
-                Atomic::Run => "the process died before anything was committed",
-                Atomic::Stream | Atomic::Batch => "the process died; what it had committed stays, and this run goes on from there",
-            };
-            return self.finish_with(run, RunStatus::Failed, died(text)).await;
+            let error = died("the process died before anything was committed");
+            return self.finish_with(run, RunStatus::Failed, error, OnRecord::default()).await;
         };
-        let parse = |what: &str| syncline_store::StoreError::Corrupt { message: format!("the {what} of run {} does not parse", run.id) };
-        let marker: Marker = serde_json::from_str(&intent.marker).map_err(|_| parse("marker"))?;
-        let settlement: Settlement = serde_json::from_str(&intent.settlement).map_err(|_| parse("settlement"))?;
+        let (marker, settlement) = read_intent(run, intent)?;
+        let done = settlement.before.clone();
+        if let Some(done) = done.clone().filter(|d| !d.open) {
+            return self.finish_with(run, RunStatus::Failed, died(&done.stays()), done).await;
+        }
         let to = self.connector_for(&sync.to.0)?;
         let mut dest = to.destination(&sync.to.1).await?;
-        match dest.fate(&marker, intent.token.as_deref()).await? {
-            CommitFate::Committed => self.settle(run, &settlement).await.map(drop),
-            CommitFate::RolledBack => {
-                self.finish_with(run, RunStatus::Failed, died("the process died before its commit was durable")).await
-            }
+        let text = match dest.fate(&marker, intent.token.as_deref()).await? {
+            CommitFate::Committed => match done {
+                None => return self.settle(run, &settlement).await.map(drop),
+                Some(_) => return self.finish_with_part(run, settlement).await,
+            },
+            CommitFate::RolledBack => "the process died before its commit was durable",
             CommitFate::Unknown => {
-                let text = "the process died at its commit and nobody can tell whether it went through; writes are by key, so this run repeats them";
-                self.finish_with(run, RunStatus::Failed, died(text)).await
+                "the process died at its commit and nobody can tell whether it went through; writes are by key, so this run repeats them"
             }
-        }
+        };
+        let done = done.unwrap_or_default();
+        let text = if done.parts == 0 { text.to_owned() } else { format!("{text}; {}", done.stays()) };
+        self.finish_with(run, RunStatus::Failed, died(&text), done).await
     }
+}
+
+pub(crate) fn died(message: &str) -> RunError {
+    RunError { code: "process_died".to_owned(), message: message.to_owned(), hint: None, causes: Vec::new() }
+}
+
+/// What is about to be committed, as the state keeps it.
+pub(crate) fn intent_of(marker: &Marker, token: Option<String>, settlement: &Settlement) -> Result<RunIntent> {
+    let text =
+        |v: serde_json::Result<String>| v.map_err(|e| EngineError::from(syncline_connector::Error::internal(format!("write intent: {e}"))));
+    Ok(RunIntent { marker: text(serde_json::to_string(marker))?, token, settlement: text(serde_json::to_string(settlement))? })
+}
+
+fn read_intent(run: &RunRow, intent: &RunIntent) -> Result<(Marker, Settlement)> {
+    let parse = |what: &str| syncline_store::StoreError::Corrupt { message: format!("the {what} of run {} does not parse", run.id) };
+    let marker = serde_json::from_str(&intent.marker).map_err(|_| parse("marker"))?;
+    Ok((marker, serde_json::from_str(&intent.settlement).map_err(|_| parse("settlement"))?))
 }
 
 /// An engine error as a run keeps it.

@@ -1,7 +1,7 @@
 //! `undo`: restores what a run changed from its before-images, refusing rows that changed since (R28).
 
-use syncline_connector::{DeleteAction, ErrorKind, Marker, RunSpec, StreamWrite, WritePath};
-use syncline_store::rows::{DeletionRow, ParkedRow, RunKind, RunRow, StreamRow};
+use syncline_connector::{DeleteAction, ErrorKind, Marker, RunSpec, StreamWrite, WritePath, fail};
+use syncline_store::rows::{DeletionRow, ParkedRow, RunKind, RunRow, RunStatus, StreamRow};
 use tracing::Instrument;
 
 use crate::engine::{Engine, EngineError, Result, RunOptions, RunReport};
@@ -16,13 +16,15 @@ impl Engine {
     /// # Errors
     /// `Config` for a run that is unknown, not undoable, or undone already.
     pub async fn undo(&self, sync: &SyncSpec, run: &str) -> Result<RunReport> {
-        let mut tx = self.store.begin().await?;
-        let target = tx.load_run(run).await?;
-        tx.commit().await?;
         let config = |code, message: String, hint: &str| EngineError::Config { code, message, hint: Some(hint.to_owned()) };
-        let target = target.filter(|r| r.sync == sync.name);
-        let target =
-            target.ok_or_else(|| config("run_unknown", format!("sync `{}` has no run `{run}`", sync.name), "see `syncline runs`"))?;
+        let unknown = || config("run_unknown", format!("sync `{}` has no run `{run}`", sync.name), "see `syncline runs`");
+        let mut target = self.run_of(sync, run).await?.ok_or_else(unknown)?;
+        if target.status == RunStatus::Running {
+            // Its process is dead, or the lock says who is at work: what it committed is known once it is settled.
+            let settled = self.settle_dead_runs(sync, &target.scope);
+            self.locked(&sync.name, &target.scope, &target.id, false, settled).await?;
+            target = self.run_of(sync, run).await?.ok_or_else(unknown)?;
+        }
         if let Some(by) = &target.undone_by {
             return Err(config("undone_already", format!("run {} was undone already by {by}", target.number), "see `syncline runs`"));
         }
@@ -45,6 +47,13 @@ impl Engine {
         let mut tx = self.store.begin().await?;
         let report = tx.load_run(&row.id).await?;
         report.ok_or_else(|| syncline_connector::Error::internal("the run just made is not in the state").into())
+    }
+
+    async fn run_of(&self, sync: &SyncSpec, run: &str) -> Result<Option<RunRow>> {
+        let mut tx = self.store.begin().await?;
+        let found = tx.load_run(run).await?;
+        tx.commit().await?;
+        Ok(found.filter(|r| r.sync == sync.name))
     }
 
     async fn execute_undo(&self, context: &RunContext<'_>, target: &RunRow) -> Result<(), Stop> {
@@ -87,7 +96,9 @@ impl Engine {
             account_undo(context, pair, &refused, &outcome, self.clock.now(), &mut settlement);
         }
         self.save_intent(&context.run.id, &marker, applied.token.clone(), &settlement).await?;
+        fail::passable("commit.intent")?;
         crate::batch::commit_or_ask(&mut *link.dest, &mut *staged, &spec, applied.token.as_deref()).await?;
+        fail::passable("commit.recorded").map_err(|e| Stop::Unsettled(e.into()))?;
         self.settle(context.run, &settlement).await.map(drop).map_err(Stop::Unsettled)
     }
 }

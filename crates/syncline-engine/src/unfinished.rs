@@ -61,21 +61,17 @@ impl Engine {
         self.save_making(sync, &text).await
     }
 
-    /// Remembers which tables are the sync's own.
-    pub(crate) async fn note_created(&self, sync: &str, created: &BTreeSet<String>) -> Result<()> {
-        let text = serde_json::to_string(created).expect("invariant: names serialise");
-        let mut tx = self.store.begin().await?;
-        tx.save_note(sync, NOTE_CREATED, &text).await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
     async fn save_making(&self, sync: &str, text: &str) -> Result<()> {
         let mut tx = self.store.begin().await?;
         tx.save_note(sync, NOTE_MAKING, text).await?;
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Remembers which tables are the sync's own.
+pub(crate) fn created_note(created: &BTreeSet<String>) -> (String, String) {
+    (NOTE_CREATED.to_owned(), serde_json::to_string(created).expect("invariant: names serialise"))
 }
 
 /// The run committed: what it made is the sync's.

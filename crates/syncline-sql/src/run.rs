@@ -68,22 +68,36 @@ impl SqlRun {
         self.session.dialect()
     }
 
-    /// Runs a statement behind a failpoint.
+    /// Runs a statement behind a failpoint. A lost answer is one that the server sent after it did the work.
     pub(crate) async fn step(&mut self, point: &'static str, sql: &str) -> Result<u64> {
-        self.pass(point).await?;
-        self.session.execute(sql).await
+        let fault = self.faulted(point).await?;
+        let answer = self.session.execute(sql).await?;
+        match fault {
+            Fault::None | Fault::Cut | Fault::Error => Ok(answer),
+            Fault::LoseAnswer => {
+                self.session.sever().await;
+                let message = format!("failpoint {point}: the answer was lost");
+                Err(Error::new(ErrorKind::Unavailable, "connection_lost", message).hint("nothing was committed; run again"))
+            }
+        }
     }
 
-    /// Passes a failpoint.
+    /// Passes a failpoint. Where it stands before more than one statement, a lost answer is a lost connection.
     pub(crate) async fn pass(&mut self, point: &'static str) -> Result<()> {
-        match fail::point(point) {
-            Fault::None | Fault::LoseAnswer => Ok(()),
-            Fault::Cut => {
-                self.session.sever().await;
-                Ok(())
-            }
-            Fault::Error => Err(Error::new(ErrorKind::Unavailable, "injected_fault", format!("failpoint {point}"))),
+        if self.faulted(point).await? == Fault::LoseAnswer {
+            self.session.sever().await;
         }
+        Ok(())
+    }
+
+    async fn faulted(&mut self, point: &'static str) -> Result<Fault> {
+        let fault = fail::point(point);
+        match fault {
+            Fault::None | Fault::LoseAnswer => {}
+            Fault::Cut => self.session.sever().await,
+            Fault::Error => return Err(Error::new(ErrorKind::Unavailable, "injected_fault", format!("failpoint {point}"))),
+        }
+        Ok(fault)
     }
 
     /// The single number that a query answers.

@@ -1,5 +1,7 @@
 //! `syncline undo RUN`: restores what a run created, updated and deleted, from its before-images.
 
+use syncline_store::rows::RunStatus;
+
 use super::project::{Project, Touch};
 use super::run::{place, show};
 use super::{Context, Outcome, select};
@@ -23,7 +25,8 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
     if let Some(by) = &run.undone_by {
         return Err(Failure::failed("undone_already", format!("run {} was undone by {by}", run.number)));
     }
-    if !run.undoable {
+    // What a run left that never ended is known once it is settled.
+    if !run.undoable && run.status != RunStatus::Running {
         let failure = Failure::failed("not_undoable", format!("run {} kept no before-images", run.number));
         return Err(failure.hint("`syncline show` says why; `undo: on` keeps them for runs to come").at(format!("sync {}", run.sync)));
     }

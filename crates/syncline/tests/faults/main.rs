@@ -7,6 +7,7 @@ mod first_load;
 mod kills;
 mod lies;
 mod moving_source;
+mod parts;
 mod rig;
 mod sizes;
 mod values;

@@ -1,5 +1,7 @@
 //! One case: break the run at a point, run again, and look at everything.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value as Json;
 
 use super::lane::{Lane, Scenario};
@@ -11,6 +13,8 @@ pub struct Case {
     pub scenario: Scenario,
     pub point: &'static str,
     pub action: &'static str,
+    /// Which passage of the point.
+    pub nth: usize,
 }
 
 /// What an undisturbed run does.
@@ -22,8 +26,10 @@ pub struct Expected {
     code: i32,
     /// Parked rows.
     parked: Vec<(String, String, String)>,
-    /// Points passed.
-    pub points: Vec<String>,
+    /// Deletions on record.
+    deletions: Vec<String>,
+    /// Points passed, and how often.
+    pub points: BTreeMap<String, usize>,
 }
 
 fn effects<'a>(runs: impl IntoIterator<Item = &'a Json>) -> [u64; 3] {
@@ -40,12 +46,15 @@ fn effects<'a>(runs: impl IntoIterator<Item = &'a Json>) -> [u64; 3] {
 pub fn survey(lane: &Lane, scenario: Scenario) -> Expected {
     lane.reset(scenario);
     let log = lane.world.path("points.log");
-    let answer = lane.world.syncline_with(&["run", "--json"], &[("SYNCLINE_FAIL_LOG", &log.display().to_string())]);
+    // Of the last case.
+    let _ = std::fs::remove_file(&log);
+    let answer = lane.run(&[("SYNCLINE_FAIL_LOG", &log.display().to_string())]);
     let report = answer.json()[0].clone();
     assert_eq!(lane.difference(), None, "an undisturbed run: {}", answer.said());
-    let mut points: Vec<String> = std::fs::read_to_string(&log).expect("points were logged").lines().map(str::to_owned).collect();
-    points.sort();
-    points.dedup();
+    let mut points = BTreeMap::new();
+    for point in std::fs::read_to_string(&log).expect("points were logged").lines() {
+        *points.entry(point.to_owned()).or_insert(0) += 1;
+    }
     std::fs::remove_file(&log).expect("removed");
     let parked = lane.world.parked();
     let (stream, key, code) = story::PARKED;
@@ -56,7 +65,7 @@ pub fn survey(lane: &Lane, scenario: Scenario) -> Expected {
         Vec::new()
     };
     assert_eq!(parked, all);
-    Expected { effects: effects([&report]), code: answer.code.expect("ended by itself"), parked, points }
+    Expected { effects: effects([&report]), code: answer.code.expect("ended by itself"), parked, deletions: lane.deletions(), points }
 }
 
 /// Everything that has to hold; `Err` says what does not.
@@ -65,11 +74,10 @@ pub fn check(lane: &Lane, case: &Case, expected: &Expected) -> Result<(), String
     let before = if case.scenario == Scenario::Edited { 1 } else { 0 };
     let log = lane.world.path("points.log");
     let _ = std::fs::remove_file(&log);
-    let fault = format!("{}={}", case.point, case.action);
-    let broken =
-        lane.world.syncline_with(&["run", "--json"], &[("SYNCLINE_FAIL", &fault), ("SYNCLINE_FAIL_LOG", &log.display().to_string())]);
+    let fault = format!("{}={}@{}", case.point, case.action, case.nth);
+    let broken = lane.run(&[("SYNCLINE_FAIL", &fault), ("SYNCLINE_FAIL_LOG", &log.display().to_string())]);
     let passed = std::fs::read_to_string(&log).unwrap_or_default();
-    ensure(passed.lines().any(|l| l == case.point), || "the point was not passed".to_owned())?;
+    ensure(passed.lines().filter(|l| *l == case.point).count() >= case.nth, || "the point was not passed".to_owned())?;
     match (case.action, broken.code) {
         ("abort", None) => lane.world.let_leases_end(),
         ("abort", Some(code)) => return Err(format!("the process did not abort but ended with {code}: {}", broken.said())),
@@ -80,13 +88,13 @@ pub fn check(lane: &Lane, case: &Case, expected: &Expected) -> Result<(), String
         }
         (_, code) => return Err(format!("ended with {code:?}: {}", broken.said())),
     }
-    let again = lane.world.syncline(&["run", "--json"]);
+    let again = lane.run(&[]);
     ensure(again.code == Some(expected.code), || format!("the next run: {}\nafter {}", again.said(), broken.said()))?;
     if let Some(difference) = lane.difference() {
         return Err(difference);
     }
     look_at_history(lane, before, expected)?;
-    let third = lane.world.syncline(&["run", "--json"]);
+    let third = lane.run(&[]);
     ensure(third.code == Some(expected.code), || format!("the third run: {}", third.said()))?;
     let written = effects([&third.json()[0]]);
     ensure(written == [0; 3], || format!("the third run wrote {written:?}"))?;
@@ -108,6 +116,8 @@ fn look_at_history(lane: &Lane, before: usize, expected: &Expected) -> Result<()
         let balanced = b("in_scope") == b("equal_by_digest") + b("fetched") && b("fetched") == placed;
         ensure(balanced, || format!("books do not balance: {run:#}"))?;
     }
+    let deletions = lane.deletions();
+    ensure(deletions == expected.deletions, || format!("deletions on record are {deletions:?}, not {:?}", expected.deletions))?;
     let parked = lane.world.parked();
     ensure(parked == expected.parked, || format!("parked are {parked:?}"))
 }

@@ -3,9 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::rig::{Side, World};
+use crate::rig::{Answer, Side, World};
 
 use super::story;
+
+/// Few enough that the story takes several batches per table.
+const ROWS_PER_BATCH: &str = "7";
 
 /// Where a case starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +42,11 @@ impl Lane {
         lane.world.run(&[], 0);
         lane.save();
         lane
+    }
+
+    /// `run`, cut into batches where the sync commits in batches.
+    pub fn run(&self, variables: &[(&str, &str)]) -> Answer {
+        self.world.syncline_with(&["run", "--json"], &[&[("SYNCLINE_FAIL_BATCH", ROWS_PER_BATCH)], variables].concat())
     }
 
     fn kept() -> impl Iterator<Item = &'static str> {
@@ -109,6 +117,13 @@ impl Lane {
                 }
             }
         }
+    }
+
+    /// Deletions that are on record as made, of all runs.
+    pub fn deletions(&self) -> Vec<String> {
+        let state = Side::File(self.world.path(".syncline/state.db"));
+        let sql = "SELECT stream || key_json FROM run_deletions WHERE done ORDER BY 1";
+        state.query(sql).into_iter().filter_map(|row| row.into_iter().next().flatten()).collect()
     }
 
     /// What differs between source and destination, by what the databases themselves say.

@@ -1,0 +1,142 @@
+//! Runs that commit in parts (`atomic: stream`, `atomic: batch`): what is on record when they end in between.
+
+use serde_json::Value as Json;
+
+use crate::rig::{Side, World};
+
+const COLUMNS: [&str; 3] = ["id", "n", "word"];
+
+/// Three tables, synced once, then changed in every row; deletions in the last one.
+fn synced_and_edited(source: &Side, dest: &Side, options: &str) -> World {
+    let rows: Vec<String> = (1..=12).map(|i| format!("({i}, {i}, 'word {i}')")).collect();
+    for table in ["a", "b", "c"] {
+        source.execute(&format!(
+            "CREATE TABLE {table} (id int PRIMARY KEY, n int, word varchar(40)); INSERT INTO {table} VALUES {}",
+            rows.join(", ")
+        ));
+    }
+    let world = World::between(source, dest, &format!("{options}    deletes: mirror\n    owns: table\n"));
+    world.run(&[], 0);
+    for table in ["a", "b", "c"] {
+        source.execute(&format!("UPDATE {table} SET n = n + 100; INSERT INTO {table} VALUES (20, 20, 'new')"));
+    }
+    source.execute("DELETE FROM a WHERE id = 1; DELETE FROM c WHERE id IN (2, 3)");
+    world
+}
+
+fn contents(side: &Side) -> Vec<String> {
+    ["a", "b", "c"].iter().map(|t| side.content(t, &COLUMNS, "1 = 1")).collect()
+}
+
+fn books(run: &Json) -> [u64; 3] {
+    ["created", "updated", "deleted"].map(|name| run["books"][name].as_u64().expect("a count"))
+}
+
+fn break_at(world: &World, fault: &str) -> Option<i32> {
+    world.syncline_with(&["run"], &[("SYNCLINE_FAIL", fault), ("SYNCLINE_FAIL_BATCH", "5")]).code
+}
+
+// req: FR-009
+// case: A6, A12
+// rule: R18, R24, R28
+#[test]
+fn a_run_that_dies_between_its_parts_keeps_them_in_its_books_and_undo_takes_them_back() {
+    let pairs = [(Side::postgres(), Side::postgres()), (Side::mariadb(), Side::mariadb())];
+    for (source, dest) in pairs {
+        // By stream: a, b, c, then deletions of c, b, a. By batch of five: 5, 5 and 2 rows of a (one of them new), then of b, …
+        for (atomic, fault, written) in [
+            ("stream", "commit.answer=abort@2", [2, 23, 0]),
+            ("stream", "commit.intent=abort@3", [2, 23, 0]),
+            ("stream", "commit.recorded=abort@4", [3, 33, 2]),
+            ("batch", "commit.answer=abort@2", [0, 10, 0]),
+            ("batch", "commit.send=cut@5", [1, 16, 0]),
+        ] {
+            source.execute("DROP TABLE IF EXISTS a, b, c");
+            dest.execute("DROP TABLE IF EXISTS a, b, c, syncline_marker, syncline_before");
+            let world = synced_and_edited(&source, &dest, &format!("    atomic: {atomic}\n"));
+            let before = contents(&dest);
+            let code = break_at(&world, fault);
+            assert_eq!(code, if fault.contains("abort") { None } else { Some(1) }, "{atomic} {fault}");
+            assert_ne!(contents(&dest), before, "{atomic} {fault}: nothing was committed");
+            world.let_leases_end();
+            let undo = world.syncline(&["undo", "last", "--json"]).ends_with(0);
+            assert_eq!(contents(&dest), before, "{atomic} {fault}: {}", undo.said());
+            let runs = world.runs();
+            assert_eq!((&runs[1]["status"], books(&runs[1])), (&"failed".into(), written), "{atomic} {fault}: {:#}", runs[1]);
+            assert_eq!(runs[1]["undone_by"], runs[2]["id"], "{runs:#?}");
+            let again = world.run(&[], 0);
+            assert_eq!(books(&again), [3, 33, 3], "{atomic} {fault}");
+            assert_eq!(contents(&dest), contents(&source), "{atomic} {fault}");
+        }
+    }
+}
+
+// req: FR-009
+// rule: R18, R28
+#[test]
+fn a_run_in_parts_that_comes_to_its_end_is_undone_whole() {
+    for atomic in ["stream", "batch"] {
+        let (source, dest) = (Side::postgres(), Side::postgres());
+        let world = synced_and_edited(&source, &dest, &format!("    atomic: {atomic}\n"));
+        let before = contents(&dest);
+        assert_eq!(break_at(&world, "none"), Some(0));
+        assert_eq!(contents(&dest), contents(&source));
+        assert_eq!(books(&world.runs()[1]), [3, 33, 3]);
+        world.syncline(&["undo", "last"]).ends_with(0);
+        assert_eq!(contents(&dest), before, "{atomic}");
+    }
+}
+
+// req: S3-STATE
+// case: A12, Q3
+// rule: R18, R29
+#[test]
+fn a_row_that_is_parked_again_stays_on_the_list_through_the_deletions_of_its_stream() {
+    for atomic in ["run", "stream", "batch"] {
+        let (source, dest) = (Side::postgres(), Side::postgres());
+        let world = synced_and_edited(&source, &dest, &format!("    atomic: {atomic}\n"));
+        dest.execute("ALTER TABLE b ADD CHECK (n <> 107)");
+        for _ in 0..3 {
+            let run = world.run(&[], 3);
+            assert_eq!(world.parked(), [("b".to_owned(), "[7]".to_owned(), "check_violated".to_owned())], "{atomic}");
+            let words = run["notes"].to_string();
+            assert!(!words.contains("empty"), "{atomic}: {words}");
+        }
+        dest.execute("ALTER TABLE b DROP CONSTRAINT b_n_check");
+        world.run(&[], 0);
+        assert_eq!((world.parked(), contents(&dest)), (Vec::new(), contents(&source)), "{atomic}");
+    }
+}
+
+// case: A12
+// rule: R6, R18
+#[test]
+fn a_row_that_the_destination_refused_keeps_its_base_and_goes_in_later() {
+    for atomic in ["run", "stream", "batch"] {
+        let (source, dest) = (Side::postgres(), Side::postgres());
+        let world = synced_and_edited(&source, &dest, &format!("    atomic: {atomic}\n    edits: keep\n    conflicts: source_wins\n"));
+        dest.execute("ALTER TABLE b ADD CHECK (n <> 107)");
+        world.run(&[], 3);
+        dest.execute("ALTER TABLE b DROP CONSTRAINT b_n_check");
+        world.run(&[], 0);
+        assert_eq!(contents(&dest), contents(&source), "{atomic}");
+    }
+}
+
+// case: A12
+// rule: R6, R18
+#[test]
+fn an_edit_made_at_the_destination_after_a_crash_between_two_parts_survives() {
+    for (atomic, fault) in [("stream", "commit.answer=abort@2"), ("batch", "commit.answer=abort@2"), ("batch", "commit.intent=abort@3")] {
+        let (source, dest) = (Side::postgres(), Side::postgres());
+        let world = synced_and_edited(&source, &dest, &format!("    atomic: {atomic}\n    edits: keep\n    conflicts: source_wins\n"));
+        assert_eq!(break_at(&world, fault), None);
+        assert_eq!(dest.value("SELECT n FROM a WHERE id = 4"), "104", "{atomic} {fault}: not committed");
+        // Only the destination has changed since the two sides agreed.
+        dest.execute("UPDATE a SET n = 7 WHERE id = 4");
+        world.let_leases_end();
+        let run = world.run(&[], 0);
+        assert_eq!(dest.value("SELECT n FROM a WHERE id = 4"), "7", "{atomic} {fault}: {run:#}");
+        assert_eq!(dest.value("SELECT count(*) FROM c WHERE n > 100"), "10", "{atomic} {fault}: {run:#}");
+    }
+}
