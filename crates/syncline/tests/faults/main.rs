@@ -4,6 +4,7 @@ mod commits;
 mod crash;
 mod deletions;
 mod first_load;
+mod histories;
 mod kills;
 mod lies;
 mod moving_source;
