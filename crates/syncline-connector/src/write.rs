@@ -43,6 +43,9 @@ pub struct TableDdl {
     pub drop: Vec<String>,
     /// Constraints and defaults that could not be carried over, one sentence each: shown by `plan`.
     pub left_out: Vec<String>,
+    /// Columns that are made narrower than they were asked for, because a key needs it: what does not fit them is refused by name.
+    #[serde(default)]
+    pub narrowed: Vec<Column>,
 }
 
 /// DDL of a table that is filled over several transactions under another name (R18).

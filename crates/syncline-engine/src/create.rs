@@ -200,6 +200,9 @@ pub fn complete(pair: &mut Pair, names: &BTreeMap<TableName, TableName>, from: S
         left_out.push(format!("check `{}`: written in the source's SQL", check.name));
     }
     ddl.left_out.extend(left_out);
+    for narrow in &ddl.narrowed {
+        pair.dest.columns.iter_mut().chain(&mut pair.columns).filter(|c| c.name == narrow.name).for_each(|c| c.clone_from(narrow));
+    }
     pair.create = Some(ddl);
     pair.create_in_parts = Some(to.connector.load_ddl(&new, &crate::first_load::load_table(&new.name)));
     // The index over a unique key is the unique key's own.

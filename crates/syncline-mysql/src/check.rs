@@ -113,7 +113,8 @@ async fn staging_right(conn: &mut Conn, site: &Site, found: &mut Vec<Finding>) -
 
 async fn bookkeeping(conn: &mut Conn, site: &Site, found: &mut Vec<Finding>) -> Result<()> {
     use syncline_sql::Dialect as _;
-    let dialect = crate::dialect::Sql { flavour: site.flavour.clone(), database: site.database.clone(), connection: conn.id() };
+    let dialect =
+        crate::dialect::Sql { flavour: site.flavour.clone(), database: site.database.clone(), connection: conn.id(), place: None };
     let marker = quote::table(&TableName { schema: site.database.clone(), name: "syncline_marker".to_owned() });
     if conn.query_drop(format!("SELECT 1 FROM {marker} LIMIT 0")).await.is_ok() {
         found.push(good("bookkeeping", "the bookkeeping tables are there".to_owned()));

@@ -15,6 +15,7 @@ const INDEX_PREFIX_CHARS: u32 = 191;
 pub(crate) fn create(table: &NewTable) -> TableDdl {
     let sql_name = quote::table(&table.name);
     let mut ddl = TableDdl { drop: vec![format!("DROP TABLE {sql_name}")], ..TableDdl::default() };
+    let table = &narrowed(table, &mut ddl);
     let identity = table.columns.iter().find(|c| c.identity != Identity::No).map(|c| c.name.clone());
     let counted = identity.filter(|i| table.primary_key.first() == Some(i));
     let mut lines = Vec::new();
@@ -78,7 +79,7 @@ fn cut(name: &str) -> String {
 }
 
 fn column(table: &NewTable, c: &Column, counted: bool, left_out: &mut Vec<String>) -> String {
-    let mut line = format!("{} {}", quote::name(&c.name), native(table, c, left_out));
+    let mut line = format!("{} {}", quote::name(&c.name), c.native);
     line += if c.nullable && !table.primary_key.contains(&c.name) { " NULL" } else { " NOT NULL" };
     if counted {
         line += " AUTO_INCREMENT";
@@ -93,10 +94,25 @@ fn column(table: &NewTable, c: &Column, counted: bool, left_out: &mut Vec<String
     line
 }
 
-/// The native type; text without a length becomes VARCHAR where a key needs one.
+/// The table with VARCHAR for text without a length where a key, or a foreign key, needs one.
+fn narrowed(table: &NewTable, ddl: &mut TableDdl) -> NewTable {
+    let mut table = table.clone();
+    for i in 0..table.columns.len() {
+        let native = native(&table, &table.columns[i], &mut ddl.left_out);
+        let c = &mut table.columns[i];
+        if native != c.native {
+            c.logical = Native::parse(&native).logical(false);
+            c.native = native;
+            ddl.narrowed.push(c.clone());
+        }
+    }
+    table
+}
+
 fn native(table: &NewTable, c: &Column, left_out: &mut Vec<String>) -> String {
     let keyed = |columns: &[String]| columns.contains(&c.name).then_some(columns.len());
     let keys = std::iter::once(&table.primary_key).chain(table.uniques.iter().map(|u| &u.columns));
+    let keys = keys.chain(table.foreign_keys.iter().map(|f| &f.columns));
     let Some(width) = keys.filter_map(|k| keyed(k)).max() else { return c.native.clone() };
     let parts = Native::parse(&c.native);
     let most = KEY_CHARS_MAX / u32::try_from(width).unwrap_or(KEY_CHARS_MAX).max(1);

@@ -47,7 +47,8 @@ impl Destination for Writer {
         if self.site.database.is_none() {
             return Ok(());
         }
-        let dialect = Sql { flavour: self.site.flavour.clone(), database: self.site.database.clone(), connection: self.conn.id() };
+        let dialect =
+            Sql { flavour: self.site.flavour.clone(), database: self.site.database.clone(), connection: self.conn.id(), place: None };
         for sql in dialect.bookkeeping_ddl(None) {
             match self.conn.query_drop(sql).await.map_err(|e| fault::map(e, "make the bookkeeping tables")) {
                 // Without the right the run goes on without a marker; `check` prints the DDL.

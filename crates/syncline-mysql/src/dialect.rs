@@ -15,6 +15,8 @@ pub(crate) struct Sql {
     pub(crate) database: Option<String>,
     /// Tells the staging tables of one connection from another's where they cannot be temporary.
     pub(crate) connection: u32,
+    /// The server, where staging tables are guarded by a lock of the connection, so that those of a dead one can be told.
+    pub(crate) place: Option<String>,
 }
 
 impl Sql {
@@ -34,7 +36,11 @@ impl Dialect for Sql {
     }
 
     fn staging_table(&self, target: &Table, name: &str) -> String {
-        let name = if self.staging_is_temporary() { name.to_owned() } else { format!("{name}_{}", self.connection) };
+        let name = match &self.place {
+            _ if self.staging_is_temporary() => name.to_owned(),
+            Some(place) => format!("{name}_{place}_{}", self.connection),
+            None => format!("{name}_{}", self.connection),
+        };
         let schema = target.name.schema.clone().or_else(|| self.database.clone());
         quote::table(&TableName { schema, name })
     }

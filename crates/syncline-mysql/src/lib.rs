@@ -22,6 +22,7 @@ mod fit;
 mod flavour;
 mod horizon;
 mod image;
+mod leftovers;
 mod literal;
 mod native;
 mod quote;

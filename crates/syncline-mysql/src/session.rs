@@ -14,6 +14,8 @@ use crate::connect::Site;
 use crate::decode::Decoder;
 use crate::dialect::Sql;
 use crate::encode::Encoder;
+use crate::flavour::Flavour;
+use crate::leftovers;
 use crate::literal::push_display;
 use crate::{fault, quote};
 
@@ -42,8 +44,16 @@ struct Load {
 
 impl Session {
     pub(crate) async fn open(site: &Site) -> Result<Self> {
-        let conn = site.connect().await?;
-        let dialect = Sql { flavour: site.flavour.clone(), database: site.database.clone(), connection: conn.id() };
+        Self::open_as(site, site.flavour.clone()).await
+    }
+
+    /// A session that writes for `flavour`, whatever the server is.
+    async fn open_as(site: &Site, flavour: Flavour) -> Result<Self> {
+        let mut conn = site.connect().await?;
+        let mut dialect = Sql { flavour, database: site.database.clone(), connection: conn.id(), place: None };
+        if !dialect.staging_is_temporary() {
+            dialect.place = leftovers::guard(&mut conn, site).await?;
+        }
         Ok(Self { conn, site: site.clone(), dialect, loads: HashMap::new(), staging: Vec::new(), unchecked: false, undone: false })
     }
 
@@ -87,7 +97,7 @@ impl Session {
 
     async fn drop_staging(&mut self) {
         for table in std::mem::take(&mut self.staging) {
-            // Only tidying: what stays is dropped by the next run that uses the name.
+            // Only tidying: what stays is dropped by the next session.
             let _ = self.conn.query_drop(format!("DROP TABLE IF EXISTS {table}")).await;
         }
     }
@@ -254,3 +264,6 @@ impl SqlSession for Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

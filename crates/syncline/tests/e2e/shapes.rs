@@ -198,3 +198,27 @@ fn a_computed_field_follows_every_column_it_is_made_of_and_its_own_definition() 
     assert_eq!(book(&world.run(&[], 0), "updated"), 2);
     assert_eq!(to.content("person", &["id", "name"], "true"), "1|Lowe, Ann;2|Ray, Bob");
 }
+
+// case: H9
+// rule: R21
+#[test]
+fn a_text_key_too_long_for_the_made_key_column_is_set_aside_by_code_and_its_children_with_it() {
+    for atomic in ["run", "batch"] {
+        let (from, to) = (Side::postgres(), Side::mariadb());
+        from.execute(
+            "CREATE TABLE word (w text PRIMARY KEY, twin text UNIQUE, n int);
+             CREATE TABLE use (id int PRIMARY KEY, w text REFERENCES word (w));
+             INSERT INTO word VALUES ('short', 'a', 1), (repeat('x', 700), 'b', 2), (repeat('y', 3000), 'c', 3), ('ok', repeat('z', 3000), 4);
+             INSERT INTO use VALUES (1, 'short'), (2, repeat('y', 3000)), (3, repeat('x', 700)), (4, 'ok')",
+        );
+        let world = World::between(&from, &to, &format!("    atomic: {atomic}\n"));
+        for pass in 0..2 {
+            let run = world.run(&[], 3);
+            let codes: Vec<String> = world.parked().into_iter().map(|(stream, _, code)| format!("{stream} {code}")).collect();
+            let wanted = ["use value_too_long", "use parent_missing", "word value_too_long", "word value_too_long"];
+            assert_eq!(codes, wanted, "{atomic}, pass {pass}: {run}");
+            assert_eq!(to.value("SELECT group_concat(CHAR_LENGTH(w) ORDER BY 1) FROM word"), "5,700", "{atomic}");
+            assert_eq!(to.value("SELECT group_concat(id ORDER BY id) FROM `use`"), "1,3", "{atomic}");
+        }
+    }
+}
