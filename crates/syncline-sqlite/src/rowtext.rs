@@ -71,7 +71,9 @@ fn text(out: &mut Vec<u8>, v: ValueRef<'_>, canon: Canon) {
         (Canon::Timestamp, ValueRef::Timestamp(t)) | (Canon::TimestampTz, ValueRef::TimestampTz(t)) if ordinary(t) => {
             out.extend_from_slice(t.to_string().as_bytes());
         }
-        (Canon::Span, ValueRef::Time(t)) => out.extend_from_slice(t.to_string().as_bytes()),
+        (Canon::Span, ValueRef::Time(t) | ValueRef::Interval { months: 0, days: 0, micros: t }) => {
+            out.extend_from_slice(t.to_string().as_bytes())
+        }
         // No SQL form elsewhere; between two SQLite files the canonical bytes do.
         (Canon::DecimalScaled | Canon::JsonValue | Canon::Own, _) => canonical::write(out, v, canon),
         _ => stray(out, v),

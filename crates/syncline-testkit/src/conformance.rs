@@ -18,6 +18,7 @@ pub mod connecting;
 pub mod deleting;
 pub mod describing;
 pub mod digesting;
+pub mod golden;
 pub mod losing;
 pub mod reading;
 pub mod transactions;
@@ -67,6 +68,8 @@ macro_rules! conformance {
                 any_change_of_a_cell_changes_its_segment_only,
                 two_like_changes_do_not_cancel_out,
                 row_hashes_come_only_for_the_segments_asked_for;
+            golden:
+                every_golden_cell_has_the_golden_hash_and_the_golden_bytes;
             writing:
                 a_run_counts_what_it_created_updated_and_left_alone,
                 of_rows_with_one_key_the_last_counts,

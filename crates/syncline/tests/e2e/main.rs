@@ -9,6 +9,7 @@ mod keys;
 mod locks;
 mod logs;
 mod modes;
+mod one_digest;
 mod outcomes;
 mod plan;
 mod reach;
