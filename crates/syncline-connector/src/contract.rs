@@ -37,6 +37,10 @@ pub struct Capabilities {
     pub raw: bool,
     /// The server's native digest is safe to compare with another server of this engine (R13).
     pub native_digest: bool,
+    /// Bytes and texts too large to be held can be read in slices (R25).
+    pub reads_slices: bool,
+    /// Bytes of the largest value that a column of bytes or text takes in slices; `None` where values only come whole.
+    pub takes_slices: Option<u64>,
     /// Rows per transaction beyond which `atomic: run` is refused at plan time (PlanetScale), or `None`.
     pub transaction_rows_max: Option<u64>,
 }

@@ -13,9 +13,9 @@ pub use contract::{Capabilities, ConnectionSpec, Connector, Destination, Finding
 pub use error::{Error, ErrorKind, Result};
 pub use read::{
     Batch, DigestColumn, DigestKind, DigestRequest, LateCommitRule, Observation, Piece, Predicate, RawChunk, ReadForm, ReadRequest,
-    RowStream, SegmentDigest, Segments, Snapshot,
+    RowStream, SegmentDigest, Segments, SliceRequest, Snapshot,
 };
 pub use write::{
-    Applied, CommitFate, DeleteAction, Fit, LoadDdl, MarkValue, Marker, NewTable, Referrer, Reject, RunSpec, StagedRun, StreamOutcome,
-    StreamWrite, TableDdl, WritePath,
+    Applied, CommitFate, DeleteAction, Fit, LargeFields, LoadDdl, MarkValue, Marker, NewTable, Referrer, Reject, RunSpec, StagedRun,
+    StreamOutcome, StreamWrite, TableDdl, WritePath,
 };

@@ -82,6 +82,21 @@ pub struct ReadRequest {
     pub large_over: u64,
 }
 
+/// Which bytes of one value to read.
+#[derive(Clone, Debug)]
+pub struct SliceRequest {
+    /// The table as `discover` gave it.
+    pub table: Table,
+    /// Conditions that one row alone meets.
+    pub filter: Vec<Predicate>,
+    /// The value's column: bytes, or text.
+    pub column: String,
+    /// First byte, from 0.
+    pub offset: u64,
+    /// Bytes at most, at least 1.
+    pub max: u64,
+}
+
 /// Rows in the system's own bulk format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawChunk {
@@ -226,6 +241,12 @@ pub trait Snapshot: Send {
 
     /// The last of the first `rows` keys under the filter, in the order that [`Predicate::After`] means; `None` when there is no row.
     async fn key_after(&mut self, table: &Table, columns: &[String], filter: &[Predicate], rows: u64) -> Result<Option<Vec<Value>>>;
+
+    /// Bytes of a value that is too large to be read whole (R25): of text its UTF-8, which a slice may cut anywhere. As many as were
+    /// asked for, fewer only where the value ends, none behind its end. Errors: `BadRecord` for a value that cannot be cut
+    /// or has no single row (`value_too_large`), or is not of its column's type (`type_mismatch`); `Invalid` (`slices_unsupported`)
+    /// where `Capabilities::reads_slices` is false.
+    async fn slice(&mut self, request: &SliceRequest) -> Result<Vec<u8>>;
 
     /// Exact number of rows under the filter.
     async fn count(&mut self, table: &Table, filter: &[Predicate]) -> Result<u64>;

@@ -242,6 +242,13 @@ pub enum CommitFate {
     Unknown,
 }
 
+/// The large cells of one row, a slice at a time.
+#[async_trait]
+pub trait LargeFields: Send {
+    /// The bytes of cell `cell` from `offset` on: a slice of the reader's choice, empty at the value's end.
+    async fn slice(&mut self, cell: usize, offset: u64) -> Result<Vec<u8>>;
+}
+
 /// A run's writes, staged and then applied at once. One transaction: until `commit` answers nothing is visible, and
 /// after any error but a lost commit answer nothing ever will be.
 #[async_trait]
@@ -249,6 +256,11 @@ pub trait StagedRun: Send {
     /// Takes rows of stream `stream` (index into `RunSpec::streams`). Rows the destination columns cannot hold exactly come
     /// back as rejects; the others are staged. The same key may come again: the last one counts.
     async fn stage(&mut self, stream: usize, rows: &RowBatch) -> Result<Vec<Reject>>;
+
+    /// Takes one row with `Large` cells, whose bytes `fields` gives, as many as the cell says (R25). It comes back as a reject like a
+    /// row of `stage`. An error of `fields` comes back as it is; nothing of the row is then staged, and where its kind is `BadRecord`
+    /// the run goes on. `Invalid` (`slices_unsupported`) where `Capabilities::takes_slices` is `None`.
+    async fn stage_large(&mut self, stream: usize, row: &RowBatch, fields: &mut dyn LargeFields) -> Result<Option<Reject>>;
 
     /// Takes rows in the system's own bulk format. All raw chunks of a stream come in one go.
     async fn stage_raw(&mut self, stream: usize, chunk: RawChunk) -> Result<()>;

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use syncline_connector::{
-    Applied, CommitFate, Destination, Error, ErrorKind, Marker, RawChunk, Reject, Result, RunSpec, StagedRun, StreamOutcome, WritePath,
+    Applied, CommitFate, Destination, Error, ErrorKind, LargeFields, Marker, RawChunk, Reject, Result, RunSpec, StagedRun, StreamOutcome,
+    WritePath,
 };
 use syncline_model::RowBatch;
 use syncline_store::rows::StreamRow;
@@ -167,11 +168,14 @@ impl<'a> BatchedRun<'a> {
 
     async fn stage_part(&mut self, stream: usize, rows: &RowBatch) -> Result<Vec<Reject>> {
         let rejects = self.open().await?.stage(stream, rows).await?;
-        self.rows += rows.len() as u64;
-        if self.cuts() && self.rows >= rows_per_batch() {
-            self.flush().await?;
-        }
+        self.staged(rows.len() as u64).await?;
         Ok(rejects)
+    }
+
+    /// Commits once the batch is full.
+    async fn staged(&mut self, rows: u64) -> Result<()> {
+        self.rows += rows;
+        if self.cuts() && self.rows >= rows_per_batch() { self.flush().await } else { Ok(()) }
     }
 
     /// With `edits: keep` whoever stages says when: the bases of a batch have to be down before it is committed.
@@ -236,6 +240,12 @@ impl StagedRun for BatchedRun<'_> {
             rejects.extend(self.stage_part(stream, &part).await?);
         }
         Ok(rejects)
+    }
+
+    async fn stage_large(&mut self, stream: usize, row: &RowBatch, fields: &mut dyn LargeFields) -> Result<Option<Reject>> {
+        let reject = self.open().await?.stage_large(stream, row, fields).await?;
+        self.staged(1).await?;
+        Ok(reject)
     }
 
     async fn stage_raw(&mut self, _stream: usize, _chunk: RawChunk) -> Result<()> {

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use syncline_connector::{Applied, Batch, Error, Predicate, RawChunk, ReadForm, ReadRequest, Reject, Snapshot, StagedRun, StreamOutcome};
-use syncline_model::{Canon, Key, RowBatch, RowRef, canonical, json};
+use syncline_connector::{
+    Applied, Batch, Error, LargeFields, Predicate, RawChunk, ReadForm, ReadRequest, Reject, SliceRequest, Snapshot, StagedRun,
+    StreamOutcome,
+};
+use syncline_model::{Canon, Key, RowBatch, RowRef, ValueRef, canonical, json};
 
 use crate::moving::{batch_bytes, large_over};
 use crate::pairing::Pair;
@@ -33,6 +36,52 @@ impl<'a> DryRun<'a> {
     fn note(&mut self, change: impl FnOnce() -> PlannedChange) {
         if self.changes.len() < self.changes_max {
             self.changes.push(change());
+        }
+    }
+
+    /// Counts and notes what would become of a staged row: `old` is the destination's, `fields` what differs from it.
+    fn note_row(&mut self, stream: usize, row: RowRef<'_>, old: Option<&RowBatch>, fields: Option<Vec<FieldChange>>) {
+        let pair = &self.pairs[stream];
+        let outcome = &mut self.outcomes[stream];
+        outcome.staged += 1;
+        let kind = match &fields {
+            None => ChangeKind::Create,
+            Some(fields) if fields.is_empty() => {
+                outcome.unchanged += 1;
+                return;
+            }
+            Some(_) => ChangeKind::Update,
+        };
+        match kind {
+            ChangeKind::Create => outcome.created += 1,
+            ChangeKind::Update | ChangeKind::Delete => outcome.updated += 1,
+        }
+        let all = || (0..row.width()).map(|c| field(pair, c, None, Some(row))).collect();
+        self.note(|| PlannedChange {
+            stream: pair.stream.clone(),
+            kind,
+            key: Key::of(row, &pair.key_at).to_json(),
+            source: Some(fingerprint(pair, row)),
+            destination: old.map(|o| fingerprint(pair, o.row(0))),
+            fields: fields.unwrap_or_else(all),
+        });
+    }
+
+    /// Whether a large value of the same length on both sides is the same, slice by slice.
+    async fn same_slices(&mut self, pair: &Pair, key: &RowBatch, c: usize, fields: &mut dyn LargeFields) -> Result<bool> {
+        let filter = vec![Predicate::KeyIn { columns: pair.key_dest.clone(), keys: key.clone() }];
+        let mut offset = 0;
+        loop {
+            let here = fields.slice(c, offset).await?;
+            if here.is_empty() {
+                return Ok(true);
+            }
+            let (column, max) = (pair.columns[c].name.clone(), here.len() as u64);
+            let there = self.dest.slice(&SliceRequest { table: pair.dest.clone(), filter: filter.clone(), column, offset, max }).await?;
+            if here != there {
+                return Ok(false);
+            }
+            offset += max;
         }
     }
 }
@@ -109,15 +158,14 @@ fn differing(pair: &Pair, row: RowRef<'_>, there: RowRef<'_>) -> Vec<FieldChange
         pair.compared[*c] && pair.canons[*c] != Canon::Own && !canonical::equal(row.get(*c), there.get(*c), pair.canons[*c])
             || (pair.compared[*c] && pair.canons[*c] == Canon::Own && row.get(*c) != there.get(*c))
     };
-    (0..row.width())
-        .filter(differs)
-        .map(|c| FieldChange {
-            field: pair.columns[c].name.clone(),
-            before: Some(json::from_value(there.get(c))),
-            after: Some(json::from_value(row.get(c))),
-            edited_at_destination: false,
-        })
-        .collect()
+    (0..row.width()).filter(differs).map(|c| field(pair, c, Some(there), Some(row))).collect()
+}
+
+/// A field as it is and as it would be.
+fn field(pair: &Pair, c: usize, before: Option<RowRef<'_>>, after: Option<RowRef<'_>>) -> FieldChange {
+    let shown = |row: RowRef<'_>| json::from_value(row.get(c));
+    let name = pair.columns[c].name.clone();
+    FieldChange { field: name, before: before.map(shown), after: after.map(shown), edited_at_destination: false }
 }
 
 #[async_trait]
@@ -125,47 +173,31 @@ impl StagedRun for DryRun<'_> {
     async fn stage(&mut self, stream: usize, rows: &RowBatch) -> Result<Vec<Reject>> {
         let pair = &self.pairs[stream];
         let there = rows_by_key(pair, &keys_of(pair, rows), self.memory, &mut *self.dest).await?;
-        let canons = pair.key_canons();
         for row in rows.rows() {
-            let key = Key::of(row, &pair.key_at);
-            self.outcomes[stream].staged += 1;
-            let Some(packed) = there.get(&key.canonical(&canons)) else {
-                self.outcomes[stream].created += 1;
-                let all = (0..row.width()).map(|c| FieldChange {
-                    field: pair.columns[c].name.clone(),
-                    before: None,
-                    after: Some(json::from_value(row.get(c))),
-                    edited_at_destination: false,
-                });
-                let source = Some(fingerprint(pair, row));
-                self.note(|| PlannedChange {
-                    stream: pair.stream.clone(),
-                    kind: ChangeKind::Create,
-                    key: key.to_json(),
-                    source,
-                    destination: None,
-                    fields: all.collect(),
-                });
-                continue;
-            };
-            let old = unpack(packed, row.width());
-            let fields = differing(pair, row, old.row(0));
-            if fields.is_empty() {
-                self.outcomes[stream].unchanged += 1;
-                continue;
-            }
-            self.outcomes[stream].updated += 1;
-            let (source, destination) = (Some(fingerprint(pair, row)), Some(fingerprint(pair, old.row(0))));
-            self.note(|| PlannedChange {
-                stream: pair.stream.clone(),
-                kind: ChangeKind::Update,
-                key: key.to_json(),
-                source,
-                destination,
-                fields,
-            });
+            let old = there.get(&Key::of(row, &pair.key_at).canonical(&pair.key_canons())).map(|p| unpack(p, row.width()));
+            let fields = old.as_ref().map(|old| differing(pair, row, old.row(0)));
+            self.note_row(stream, row, old.as_ref(), fields);
         }
         Ok(Vec::new())
+    }
+
+    async fn stage_large(&mut self, stream: usize, row: &RowBatch, fields: &mut dyn LargeFields) -> Result<Option<Reject>> {
+        let pair = &self.pairs[stream];
+        let key = keys_of(pair, row);
+        let there = rows_by_key(pair, &key, self.memory, &mut *self.dest).await?;
+        let row = row.row(0);
+        let old = there.get(&Key::of(row, &pair.key_at).canonical(&pair.key_canons())).map(|p| unpack(p, row.width()));
+        let mut changed = old.as_ref().map(|old| differing(pair, row, old.row(0)));
+        if let (Some(changed), Some(old)) = (&mut changed, &old) {
+            for c in (0..row.width()).filter(|&c| pair.compared[c]) {
+                let same_length = matches!(row.get(c), ValueRef::Large(_)) && row.get(c) == old.row(0).get(c);
+                if same_length && !self.same_slices(pair, &key, c, fields).await? {
+                    changed.push(field(pair, c, Some(old.row(0)), Some(row)));
+                }
+            }
+        }
+        self.note_row(stream, row, old.as_ref(), changed);
+        Ok(None)
     }
 
     async fn stage_raw(&mut self, _stream: usize, _chunk: RawChunk) -> Result<()> {
@@ -188,13 +220,8 @@ impl StagedRun for DryRun<'_> {
             let key = Key::of(row, &at);
             let old = there.get(&key.canonical(&pair.key_canons())).map(|p| unpack(p, pair.columns.len()));
             let destination = old.as_ref().map(|o| fingerprint(pair, o.row(0)));
-            let field = |c: usize, old: &RowBatch| FieldChange {
-                field: pair.columns[c].name.clone(),
-                before: Some(json::from_value(old.row(0).get(c))),
-                after: None,
-                edited_at_destination: false,
-            };
-            let fields = old.as_ref().map(|o| (0..pair.columns.len()).map(|c| field(c, o)).collect()).unwrap_or_default();
+            let fields =
+                old.as_ref().map(|o| (0..pair.columns.len()).map(|c| field(pair, c, Some(o.row(0)), None)).collect()).unwrap_or_default();
             self.note(|| PlannedChange {
                 stream: pair.stream.clone(),
                 kind: ChangeKind::Delete,

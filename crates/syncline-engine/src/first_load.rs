@@ -9,6 +9,7 @@ use syncline_model::{Engine as System, Key, LogicalType, RowBatch, Table, TableN
 use crate::batch::commit_or_ask;
 use crate::compare;
 use crate::engine::{Engine, EngineError, Result};
+use crate::large::Slicer;
 use crate::link::Link;
 use crate::moving::{Moved, Selection};
 use crate::pairing::Pair;
@@ -358,7 +359,12 @@ impl<'a> Load<'a> {
         let mut staged = link.dest.begin(spec.clone()).await?;
         let selection = Selection { filter, raw, watch: self.watch() };
         let mut sink = StagedSink { staged: &mut *staged, stream: 0 };
-        let mut moved = self.engine.move_rows(self.pair, self.context.sync.memory, source, &mut sink, &selection).await?;
+        let memory = self.context.sync.memory;
+        let mut moved = self.engine.move_rows(self.pair, memory, source, &mut sink, &selection).await?;
+        let (from, to) = (link.source.capabilities(), link.dest.capabilities());
+        let slicer = Slicer { engine: self.engine, pair: self.pair, memory, from, to };
+        let sliced = slicer.run(&std::mem::take(&mut moved.large), source, None, &mut sink).await?;
+        moved.parked.extend(sliced.parked);
         let applied = staged.apply().await?;
         for outcome in applied.outcomes {
             self.landed += outcome.created;

@@ -17,6 +17,7 @@ pub mod first_load;
 mod horizon;
 pub mod identity;
 mod keep;
+mod large;
 mod link;
 mod lock;
 mod mapped;

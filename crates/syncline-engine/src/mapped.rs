@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use syncline_connector::{
-    Batch, DeleteAction, Error, ErrorKind, Predicate, RawChunk, ReadForm, ReadRequest, Reject, Snapshot, StagedRun, StreamWrite, WritePath,
+    Batch, DeleteAction, Error, ErrorKind, LargeFields, Predicate, RawChunk, ReadForm, ReadRequest, Reject, Snapshot, StagedRun,
+    StreamWrite, WritePath,
 };
 use syncline_model::{Catalog, Key, RowBatch, Table, TableName, Value, json};
 use syncline_store::rows::{IdRow, Page};
@@ -476,6 +477,23 @@ pub(crate) struct MappingSink<'s> {
 #[async_trait]
 impl Sink for MappingSink<'_> {
     async fn rows(&mut self, rows: &RowBatch) -> Result<Vec<Reject>> {
+        let out = self.rewritten(rows);
+        if out.is_empty() { Ok(Vec::new()) } else { self.inner.rows(&out).await }
+    }
+
+    async fn large(&mut self, row: &RowBatch, fields: &mut dyn LargeFields) -> Result<Option<Reject>> {
+        let out = self.rewritten(row);
+        if out.is_empty() { Ok(None) } else { self.inner.large(&out, fields).await }
+    }
+
+    async fn raw(&mut self, _chunk: RawChunk) -> Result<()> {
+        Err(Error::internal("rows whose ids are rewritten are read as values").into())
+    }
+}
+
+impl MappingSink<'_> {
+    /// The rows with the destination's ids; those that get none are noted.
+    fn rewritten(&mut self, rows: &RowBatch) -> RowBatch {
         let mut out = RowBatch::new(rows.width());
         for row in rows.rows() {
             if let Err(refusal) = self.rewrite.apply(row, self.maps, &mut out) {
@@ -488,10 +506,6 @@ impl Sink for MappingSink<'_> {
                 });
             }
         }
-        if out.is_empty() { Ok(Vec::new()) } else { self.inner.rows(&out).await }
-    }
-
-    async fn raw(&mut self, _chunk: RawChunk) -> Result<()> {
-        Err(Error::internal("rows whose ids are rewritten are read as values").into())
+        out
     }
 }

@@ -1,7 +1,7 @@
 //! Rows from the source into a sink: read, transformed, handed on, the next batch read while the last one is taken.
 
 use async_trait::async_trait;
-use syncline_connector::{Batch, Predicate, RawChunk, ReadForm, ReadRequest, Reject, Snapshot, fail};
+use syncline_connector::{Batch, LargeFields, Predicate, RawChunk, ReadForm, ReadRequest, Reject, Snapshot, fail};
 use syncline_model::{Key, RowBatch, RowRef, Value, ValueRef};
 
 use crate::engine::{Engine, EngineError, Result};
@@ -32,6 +32,8 @@ pub struct Parked {
 pub trait Sink: Send {
     /// Takes rows (staged columns of the pair). Gives back those that cannot be applied.
     async fn rows(&mut self, rows: &RowBatch) -> Result<Vec<Reject>>;
+    /// Takes one row with `Large` cells, whose bytes `fields` gives. Gives it back when it cannot be applied.
+    async fn large(&mut self, row: &RowBatch, fields: &mut dyn LargeFields) -> Result<Option<Reject>>;
     /// Takes rows in the destination's own bulk format.
     async fn raw(&mut self, chunk: RawChunk) -> Result<()>;
 }
@@ -43,6 +45,8 @@ pub struct Moved {
     pub fetched: u64,
     /// Rows set aside.
     pub parked: Vec<Parked>,
+    /// Source keys of rows with a value too large to be held: read, not yet moved.
+    pub large: RowBatch,
     /// Rows that are not older than the last success, where the selection watches its cursor.
     pub after_last: u64,
     /// Largest cursor seen.
@@ -150,7 +154,7 @@ impl Engine {
         sink: &mut dyn Sink,
         selection: &Selection,
     ) -> Result<Moved> {
-        let mut moved = Moved::default();
+        let mut moved = Moved { large: RowBatch::new(pair.key_source.len()), ..Moved::default() };
         fail::passable("read.first")?;
         let during = |e: syncline_connector::Error| e.during(format!("read `{}`", pair.stream));
         let mut stream = snapshot.read(request(pair, memory, selection)).await.map_err(during)?;
@@ -188,6 +192,7 @@ impl Engine {
             Batch::Rows(rows) => {
                 moved.fetched += rows.len() as u64;
                 selection.look(&rows, moved);
+                let rows = if rows.has_large() { set_large_aside(pair, &rows, moved) } else { rows };
                 let rows = if pair.transform.is_identity() {
                     &rows
                 } else {
@@ -203,6 +208,26 @@ impl Engine {
             }
         }
     }
+}
+
+/// The rows without a large value; the keys of the others are noted, for a second pass.
+fn set_large_aside(pair: &Pair, rows: &RowBatch, moved: &mut Moved) -> RowBatch {
+    let mut small = RowBatch::new(rows.width());
+    for row in rows.rows() {
+        if !row.has_large() {
+            (0..row.width()).for_each(|c| small.push_encoded(row.encoded(c)));
+            continue;
+        }
+        let key = source_key(pair, row);
+        if key.0.iter().any(|v| matches!(v, Value::Large(_))) {
+            let detail = "a part of its key is too large to be held".to_owned();
+            let image = pair.reads.iter().cloned().zip(row.to_values()).collect();
+            moved.parked.push(Parked { key, column: None, code: "value_too_large".to_owned(), detail, image });
+        } else {
+            moved.large.push_row(key.0.iter().map(Value::view));
+        }
+    }
+    small
 }
 
 /// Source rows → destination rows; refused ones go to `parked`.

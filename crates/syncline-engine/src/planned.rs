@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 
-use syncline_connector::{Error, ErrorKind, Predicate, RawChunk, Reject, Snapshot, StagedRun};
-use syncline_model::{Key, RowBatch, Value};
+use syncline_connector::{Error, ErrorKind, LargeFields, Predicate, RawChunk, Reject, Snapshot, StagedRun};
+use syncline_model::{Key, RowBatch, RowRef, Value};
 
 use crate::dry::{fingerprint, rows_by_key, unpack};
 use crate::engine::Result;
@@ -68,6 +68,9 @@ impl StreamRun<'_> {
                 return Err(self.stale(change, "destination"));
             }
             if let Some(f) = found {
+                if f.has_large() {
+                    return Err(self.too_large(keys.row(i)));
+                }
                 (0..f.width()).for_each(|c| expected.push_encoded(f.row(0).encoded(c)));
             }
         }
@@ -83,6 +86,16 @@ impl StreamRun<'_> {
         Error::new(ErrorKind::Conflict, "plan_stale", message).hint("nothing was written; make a new plan").into()
     }
 
+    /// Fingerprints know of a large value its length alone: a plan with one cannot be held to what it saw.
+    fn too_large(&self, key: RowRef<'_>) -> crate::engine::EngineError {
+        let key = Key(key.to_values());
+        let limit = crate::moving::large_over(self.context.sync.memory);
+        let message = format!("stream `{}`: row {key} of the plan has a value over {limit} bytes", self.pair.stream);
+        Error::new(ErrorKind::Invalid, "value_too_large", message)
+            .hint("nothing was written; run the sync without a plan, or raise `memory`")
+            .into()
+    }
+
     async fn read_again(&mut self, changes: &[&PlannedChange], keys: &RowBatch, source: &mut dyn Snapshot) -> Result<Vec<RowBatch>> {
         if keys.is_empty() {
             return Ok(Vec::new());
@@ -94,6 +107,9 @@ impl StreamRun<'_> {
         };
         let mut sink = Collect::default();
         let moved = self.engine.move_rows(self.pair, self.context.sync.memory, source, &mut sink, &selection).await?;
+        if let Some(row) = moved.large.rows().next() {
+            return Err(self.too_large(row));
+        }
         self.take(moved);
         let canons = self.pair.key_canons();
         let mut found: HashMap<Vec<u8>, String> = HashMap::new();
@@ -137,6 +153,10 @@ impl Sink for Collect {
     async fn rows(&mut self, rows: &RowBatch) -> Result<Vec<Reject>> {
         self.batches.push(rows.clone());
         Ok(Vec::new())
+    }
+
+    async fn large(&mut self, _row: &RowBatch, _fields: &mut dyn LargeFields) -> Result<Option<Reject>> {
+        Err(Error::internal("a plan holds no row with a large value").into())
     }
 
     async fn raw(&mut self, _chunk: RawChunk) -> Result<()> {

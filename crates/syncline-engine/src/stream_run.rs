@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use syncline_connector::{Predicate, RawChunk, Reject, Snapshot, StagedRun, WritePath};
+use syncline_connector::{LargeFields, Predicate, RawChunk, Reject, Snapshot, StagedRun, WritePath};
 use syncline_model::{Key, LogicalType, RowBatch, Value};
 use syncline_store::rows::{Page, ParkedFilter, PositionRow, SegmentRow};
 
@@ -262,12 +262,15 @@ impl<'a> StreamRun<'a> {
         }
         let mut sink = StagedSink { staged: &mut *staged.staged, stream: self.index };
         let Some((rewrite, maps)) = staged.ids.rewriting(self.index) else {
-            let moved = self.engine.move_rows(self.pair, memory, source, &mut sink, &selection).await?;
+            let mut moved = self.engine.move_rows(self.pair, memory, source, &mut sink, &selection).await?;
+            let large = std::mem::take(&mut moved.large);
             self.take(moved);
-            return Ok(());
+            return self.move_large(&large, source, dest, &mut sink).await;
         };
         let mut mapping = MappingSink { inner: &mut sink, rewrite, maps, pair: self.pair, refused: Vec::new() };
-        let moved = self.engine.move_rows(self.pair, memory, source, &mut mapping, &selection).await?;
+        let mut moved = self.engine.move_rows(self.pair, memory, source, &mut mapping, &selection).await?;
+        let large = std::mem::take(&mut moved.large);
+        self.move_large(&large, source, dest, &mut mapping).await?;
         let refused = std::mem::take(&mut mapping.refused);
         self.take(moved);
         self.result.parked.extend(refused);
@@ -618,6 +621,10 @@ pub(crate) struct StagedSink<'s> {
 impl Sink for StagedSink<'_> {
     async fn rows(&mut self, rows: &RowBatch) -> Result<Vec<Reject>> {
         Ok(self.staged.stage(self.stream, rows).await?)
+    }
+
+    async fn large(&mut self, row: &RowBatch, fields: &mut dyn LargeFields) -> Result<Option<Reject>> {
+        Ok(self.staged.stage_large(self.stream, row, fields).await?)
     }
 
     async fn raw(&mut self, chunk: RawChunk) -> Result<()> {

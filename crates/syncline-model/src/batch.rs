@@ -103,6 +103,12 @@ pub struct RowBatch {
     width: usize,
     data: Vec<u8>,
     ends: Vec<u32>,
+    /// Cells that are `Large`.
+    large: u32,
+}
+
+fn is_large(cell: &[u8]) -> bool {
+    cell.first() == Some(&LARGE)
 }
 
 /// Batches stay far below this: a cell over `memory / 8` travels as `Large`. It is what `ends` can address.
@@ -112,7 +118,7 @@ impl RowBatch {
     /// An empty batch of rows with `width` cells.
     #[must_use]
     pub fn new(width: usize) -> Self {
-        Self { width, data: Vec::new(), ends: Vec::new() }
+        Self { width, data: Vec::new(), ends: Vec::new(), large: 0 }
     }
 
     /// Cells in a row.
@@ -143,16 +149,25 @@ impl RowBatch {
     pub fn clear(&mut self) {
         self.data.clear();
         self.ends.clear();
+        self.large = 0;
+    }
+
+    /// Whether a cell of any row is `Large`.
+    #[must_use]
+    pub fn has_large(&self) -> bool {
+        self.large > 0
     }
 
     /// Appends the next cell of the current row; a row is whole once `width` cells are there.
     pub fn push(&mut self, v: ValueRef<'_>) {
+        self.large += u32::from(matches!(v, ValueRef::Large(_)));
         encode_cell(&mut self.data, v);
         self.close_cell();
     }
 
     /// Appends a cell already in cell encoding (copied from another batch, a stored key, …).
     pub fn push_encoded(&mut self, cell: &[u8]) {
+        self.large += u32::from(is_large(cell));
         self.data.extend_from_slice(cell);
         self.close_cell();
     }
@@ -178,6 +193,8 @@ impl RowBatch {
     pub fn drop_partial(&mut self) {
         if self.width > 0 {
             let whole = self.len() * self.width;
+            let dropped = (whole..self.ends.len()).filter(|&at| is_large(self.cell(at))).count();
+            self.large -= u32::try_from(dropped).expect("invariant: at most `large` cells are large");
             self.ends.truncate(whole);
             self.data.truncate(self.ends.last().map_or(0, |&e| e as usize));
         }
@@ -226,6 +243,12 @@ impl<'a> RowRef<'a> {
     pub fn encoded(self, c: usize) -> &'a [u8] {
         assert!(c < self.batch.width, "invariant: column index within the row");
         self.batch.cell(self.first + c)
+    }
+
+    /// Whether a cell is `Large`: its bytes are not here.
+    #[must_use]
+    pub fn has_large(self) -> bool {
+        self.batch.large > 0 && (0..self.width()).any(|c| is_large(self.encoded(c)))
     }
 
     /// The cells in order.

@@ -45,6 +45,8 @@ pub(crate) async fn open(spec: &ConnectionSpec, role: Role) -> Result<(Site, Con
         transactional_ddl: false,
         raw: false,
         native_digest: true,
+        reads_slices: false,
+        takes_slices: None,
         transaction_rows_max: flavour.transaction_rows_max(),
     };
     let site = Site { opts, role, flavour, capabilities, database, packet_max };

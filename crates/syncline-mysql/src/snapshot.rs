@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Params, Row, Value as Wire};
-use syncline_connector::{DigestRequest, Error, Observation, Predicate, ReadRequest, Result, RowStream, SegmentDigest, Snapshot};
+use syncline_connector::{
+    DigestRequest, Error, ErrorKind, Observation, Predicate, ReadRequest, Result, RowStream, SegmentDigest, SliceRequest, Snapshot,
+};
 use syncline_model::{Column, RowBatch, Table, Value};
 
 use crate::bind::{self, Bound};
@@ -85,6 +87,11 @@ impl Snapshot for View {
         let mut batch = RowBatch::new(decoder.width());
         answer.iter().for_each(|r| decoder.push(&mut batch, r));
         Ok(batch.rows().next().map(|r| r.to_values()))
+    }
+
+    async fn slice(&mut self, request: &SliceRequest) -> Result<Vec<u8>> {
+        let message = format!("read a large value of `{}`: values come only whole", request.table.name);
+        Err(Error::new(ErrorKind::Invalid, "slices_unsupported", message))
     }
 
     async fn count(&mut self, table: &Table, filter: &[Predicate]) -> Result<u64> {

@@ -268,6 +268,8 @@ async fn look(client: &Client, settings: &Settings) -> Result<Server> {
         transactional_ddl: true,
         raw: true,
         native_digest: golden.get(0) == Some(GOLDEN_HASH),
+        reads_slices: true,
+        takes_slices: Some(crate::sliced::VALUE_MAX),
         transaction_rows_max: None,
     };
     tracing::debug!(version = capabilities.version, standby, pooler = settings.pooler, "postgres session opened");

@@ -64,6 +64,18 @@ impl Target {
         self.wire == Wire::AsText
     }
 
+    /// Whether the column holds plain bytes.
+    #[must_use]
+    pub fn is_bytes(&self) -> bool {
+        self.wire == Wire::Bytes
+    }
+
+    /// Whether the column's binary form is the value's own bytes, so that they may come in slices.
+    #[must_use]
+    pub fn takes_slices(&self) -> bool {
+        self.is_bytes() || (self.wire == Wire::Text && matches!(self.logical, LogicalType::Text { .. }))
+    }
+
     /// Appends one field in COPY BINARY form: length and bytes.
     ///
     /// # Errors
@@ -107,15 +119,7 @@ impl Target {
             self.body(v, bytes)?;
             self.text_of_body(v, bytes, text);
         }
-        for b in text.bytes() {
-            match b {
-                b'\\' => out.extend_from_slice(b"\\\\"),
-                b'\n' => out.extend_from_slice(b"\\n"),
-                b'\r' => out.extend_from_slice(b"\\r"),
-                b'\t' => out.extend_from_slice(b"\\t"),
-                _ => out.push(b),
-            }
-        }
+        escape(text.as_bytes(), out);
         Ok(())
     }
 
@@ -155,6 +159,19 @@ impl Target {
 
     fn mismatch<T>(&self, v: ValueRef<'_>) -> Result<T, Refusal> {
         refuse("type_mismatch", format!("{} cannot become {}", family(v), self.native))
+    }
+}
+
+/// Text as a line of COPY TEXT has it.
+pub fn escape(text: &[u8], out: &mut Vec<u8>) {
+    for &b in text {
+        match b {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => out.push(b),
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! Rows with a large value, put together field by field from slices (R25). The row is found again by its physical place,
-//! which cannot change while this transaction has its snapshot and its lock on the table.
+//! which cannot change while this transaction has its snapshot and its lock on the table; for one value asked for, by its key.
 
 use std::collections::VecDeque;
 
 use futures_util::StreamExt as _;
-use syncline_connector::Result;
+use syncline_connector::{Error, ErrorKind, Result, SliceRequest};
 use syncline_model::Column;
 
 use crate::connect::Link;
@@ -12,7 +12,7 @@ use crate::decode::{NULL, TRAILER, broken, split, strip_header};
 use crate::error::from_pg;
 use crate::native::{Wire, wire};
 use crate::read::copy_out;
-use crate::sql;
+use crate::{predicate, sql};
 
 /// Bytes of a slice. A compressed value is inflated anew for each, so slices are not small.
 const SLICE_MAX: u64 = 4 << 20;
@@ -89,6 +89,12 @@ impl<'a> LargeRows<'a> {
         Ok(self.row.is_some() || self.places.as_ref().is_some_and(|p| !p.is_empty()))
     }
 
+    /// Whether the next piece continues a value, so that it may stand alone.
+    #[must_use]
+    pub fn is_amid_value(&self) -> bool {
+        self.row.as_ref().is_some_and(|r| r.offset > 0)
+    }
+
     /// Appends the next piece: a row's beginning, a field, or a slice of one. Answers the rows that end with it, 0 or 1.
     ///
     /// # Errors
@@ -118,10 +124,15 @@ impl<'a> LargeRows<'a> {
                     out.extend_from_slice(column.prefix);
                 }
                 let slice = self.slice(&row, column).await?;
-                out.extend_from_slice(&slice);
                 row.offset += slice.len() as u64;
                 if slice.is_empty() && row.offset < *total {
                     return Err(broken());
+                }
+                // In the memory it came in, where nothing stands before it.
+                if out.is_empty() {
+                    *out = slice
+                } else {
+                    out.extend_from_slice(&slice)
                 }
                 row.offset >= *total
             }
@@ -161,26 +172,68 @@ impl<'a> LargeRows<'a> {
         let bytes = column.bytes.as_deref().ok_or_else(broken)?;
         let size = self.limit.clamp(1, SLICE_MAX);
         let select = format!("SELECT substring({bytes} FROM {} FOR {size}) FROM {} WHERE {}", row.offset + 1, self.from, row.place);
-        let tuple = self.one(&select).await?;
-        let mut cells = Vec::new();
-        split(&tuple, &mut cells).ok_or_else(broken)?;
-        let (start, end) = cells.first().copied().filter(|c| *c != NULL).ok_or_else(broken)?;
-        Ok(tuple[start..end].to_vec())
+        only_cell(tuples(self.link, &select, &self.doing).await?, &self.doing)
     }
 
     /// The only tuple of a query.
     async fn one(&self, select: &str) -> Result<Vec<u8>> {
-        let mut copy = copy_out(self.link, select, &self.doing).await?;
-        let (mut begun, mut tuple) = (false, Vec::new());
-        while let Some(message) = copy.next().await {
-            let message = message.map_err(|e| from_pg(e, &self.doing))?;
-            let bytes = strip_header(&message, &mut begun)?;
-            if bytes != TRAILER {
-                tuple.extend_from_slice(bytes);
-            }
-        }
-        Ok(tuple)
+        tuples(self.link, select, &self.doing).await?.pop().ok_or_else(broken)
     }
+}
+
+/// The tuples of a query that answers few.
+async fn tuples(link: &Link, select: &str, doing: &str) -> Result<Vec<Vec<u8>>> {
+    let mut copy = copy_out(link, select, doing).await?;
+    let (mut begun, mut tuples) = (false, Vec::new());
+    while let Some(message) = copy.next().await {
+        let message = message.map_err(|e| from_pg(e, doing))?;
+        let bytes = strip_header(&message, &mut begun)?;
+        if !bytes.is_empty() && bytes != TRAILER {
+            tuples.push(bytes.to_vec());
+        }
+        // Not held while the next message is waited for.
+        drop(message);
+    }
+    Ok(tuples)
+}
+
+/// The only cell of the only tuple, in the memory it came in.
+fn only_cell(mut tuples: Vec<Vec<u8>>, doing: &str) -> Result<Vec<u8>> {
+    let wrong = |what: &str| Error::new(ErrorKind::BadRecord, "value_too_large", format!("{doing}: {what}"));
+    let mut tuple = match (tuples.pop(), tuples.is_empty()) {
+        (Some(tuple), true) => tuple,
+        (Some(_), false) => return Err(wrong("several rows have the key of a row with a large value")),
+        (None, _) => return Err(wrong("a row with a large value is not found by its key")),
+    };
+    let mut cells = Vec::new();
+    split(&tuple, &mut cells).ok_or_else(broken)?;
+    let (start, end) = cells.first().copied().filter(|c| *c != NULL).ok_or_else(broken)?;
+    tuple.truncate(end);
+    tuple.drain(..start);
+    Ok(tuple)
+}
+
+/// Some bytes of one value, the row found by its key.
+///
+/// # Errors
+/// `BadRecord` (`value_too_large`); otherwise as the server says.
+pub async fn slice(link: &Link, request: &SliceRequest, doing: &str) -> Result<Vec<u8>> {
+    let column = predicate::column(&request.table, &request.column)?;
+    let name = sql::ident(&column.name);
+    let bytes = match wire(column) {
+        Wire::Bytes => name,
+        Wire::Text => format!("convert_to({name}::text, 'UTF8')"),
+        _ => {
+            let message = format!("{doing}: values of type {} cannot be read in slices", column.native);
+            return Err(Error::new(ErrorKind::BadRecord, "value_too_large", message));
+        }
+    };
+    let condition = predicate::single(&request.table, &request.filter)?;
+    let from = sql::table(&request.table.name);
+    // Lengths and positions are integers in PostgreSQL; no value reaches beyond.
+    let (offset, max) = (request.offset + 1, request.max.min(SLICE_MAX));
+    let select = format!("SELECT substring({bytes} FROM {offset} FOR {max}) FROM {from} WHERE {condition} LIMIT 2");
+    only_cell(tuples(link, &select, doing).await?, doing)
 }
 
 fn length(bytes: u64) -> Result<[u8; 4]> {

@@ -27,6 +27,7 @@ pub mod raw;
 pub mod read;
 pub mod scan;
 pub mod session;
+pub mod sliced;
 pub mod snapshot;
 pub mod source;
 pub mod sql;

@@ -29,11 +29,13 @@ pub fn binary_row(row: RowRef<'_>, targets: &[Target], columns: &[Column], stays
     None
 }
 
-fn not_null(column: &Column) -> Refusal {
+/// A column of a new table stays without a value.
+pub fn not_null(column: &Column) -> Refusal {
     Refusal { code: "not_null", detail: format!("column `{}` must have a value", column.name) }
 }
 
-fn reject(row: RowRef<'_>, target: &Target, refusal: Refusal) -> Reject {
+/// The row set aside for a cell.
+pub fn reject(row: RowRef<'_>, target: &Target, refusal: Refusal) -> Reject {
     Reject { row: row.to_values(), column: Some(target.name.clone()), code: refusal.code, detail: refusal.detail }
 }
 

@@ -85,7 +85,8 @@ impl RowStream for RawRows<'_> {
             return Ok(None);
         }
         // A message may pass the mark a little; room for that saves growing to twice the size.
-        let mut bytes = Vec::with_capacity(self.batch_bytes + (self.batch_bytes >> 3));
+        let room = if self.selects.is_empty() && self.copy.is_none() { 0 } else { self.batch_bytes + (self.batch_bytes >> 3) };
+        let mut bytes = Vec::with_capacity(room);
         let mut rows = 0;
         let full = |bytes: Vec<u8>, rows| Ok(Some(Batch::Raw(RawChunk { bytes, rows })));
         while let Some(copy) = self.copy().await? {
@@ -109,7 +110,7 @@ impl RowStream for RawRows<'_> {
             while large.pending().await? {
                 self.open(&mut bytes);
                 rows += large.append(&mut bytes).await?;
-                if bytes.len() >= self.batch_bytes {
+                if bytes.len() >= self.batch_bytes || (large.is_amid_value() && !bytes.is_empty()) {
                     self.large = Some(large);
                     return full(bytes, rows);
                 }

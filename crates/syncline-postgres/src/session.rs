@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::SinkExt as _;
 use syncline_connector::write::CommitFate;
-use syncline_connector::{Error, ErrorKind, Identity, Marker, RawChunk, Reject, Result};
+use syncline_connector::{Error, ErrorKind, Identity, LargeFields, Marker, RawChunk, Reject, Result};
 use syncline_model::{Column, RowBatch};
 use syncline_sql::{Dialect, LoadPlace, LoadTarget, SqlSession};
 use tokio_postgres::{CopyInSink, SimpleQueryMessage};
@@ -16,10 +16,24 @@ use crate::decode::{HEADER, TRAILER};
 use crate::dialect::PgDialect;
 use crate::encode::Target;
 use crate::error::from_pg;
-use crate::{identity, load, parse, sql};
+use crate::{identity, load, parse, sliced, sql};
 
 /// Bytes gathered before they are handed to the connection: few messages, little memory.
 const SEND_BYTES: usize = 256 << 10;
+
+/// Bytes that are handed over at once: an ordinary raw chunk goes whole.
+const WHOLE_MAX: usize = 2 << 20;
+
+/// Hands bytes to a COPY a part at a time: the driver copies each into its own buffer, which grows to the largest.
+///
+/// # Errors
+/// The driver's; the reason comes with the end of the statement.
+pub async fn send_in_parts(sink: &mut Pin<Box<CopyInSink<Bytes>>>, mut bytes: Bytes) -> Result<(), tokio_postgres::Error> {
+    while bytes.len() > WHOLE_MAX {
+        sink.send(bytes.split_to(SEND_BYTES)).await?;
+    }
+    sink.send(bytes).await
+}
 
 /// A COPY that takes rows.
 struct OpenLoad {
@@ -79,7 +93,7 @@ impl PgSession {
 
     async fn send(&mut self, bytes: Bytes) -> Result<()> {
         let Some(load) = &mut self.load else { return Err(Error::internal("load rows: no statement is open")) };
-        match load.sink.send(bytes).await {
+        match send_in_parts(&mut load.sink, bytes).await {
             Ok(()) => Ok(()),
             Err(e) => Err(self.load_error(e).await),
         }
@@ -132,6 +146,11 @@ impl SqlSession for PgSession {
         }
         self.finish_load().await?;
         load::text(&self.link, target, rows).await
+    }
+
+    async fn load_large(&mut self, target: &LoadTarget, row: &RowBatch, fields: &mut dyn LargeFields) -> Result<Option<Reject>> {
+        self.finish_load().await?;
+        sliced::load(&self.link, target, row, fields).await
     }
 
     async fn load_raw(&mut self, target: &LoadTarget, chunk: RawChunk) -> Result<()> {

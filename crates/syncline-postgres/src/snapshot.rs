@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use syncline_connector::{
-    DigestRequest, ErrorKind, Observation, Predicate, ReadForm, ReadRequest, Result, RowStream, SegmentDigest, Snapshot,
+    DigestRequest, ErrorKind, Observation, Predicate, ReadForm, ReadRequest, Result, RowStream, SegmentDigest, SliceRequest, Snapshot,
 };
 use syncline_model::{LogicalType, RowBatch, Table, Value};
 
 use crate::connect::Link;
 use crate::read::{self, Rows};
-use crate::{digest, horizon, parse, predicate, raw, sql};
+use crate::{digest, horizon, large, parse, predicate, raw, sql};
 
 /// A digest's hash aggregate holds some tens of thousands of groups; a sort of all rows would be the slower plan (R13).
 const DIGEST_SETTINGS: &str = "SET LOCAL enable_sort = off; SET LOCAL work_mem = '64MB'";
@@ -96,6 +96,10 @@ impl Snapshot for PgSnapshot {
             parse::row(row, &key, &mut batch)?;
         }
         Ok(batch.rows().next().map(|r| r.to_values()))
+    }
+
+    async fn slice(&mut self, request: &SliceRequest) -> Result<Vec<u8>> {
+        large::slice(&self.link, request, &format!("read a large value of `{}`", request.table.name)).await
     }
 
     async fn count(&mut self, table: &Table, filter: &[Predicate]) -> Result<u64> {

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use syncline_connector::fail::{self, Fault};
-use syncline_connector::{Applied, CommitFate, Error, ErrorKind, Marker, RawChunk, Reject, Result, RunSpec, StagedRun, WritePath};
+use syncline_connector::{
+    Applied, CommitFate, Error, ErrorKind, LargeFields, Marker, RawChunk, Reject, Result, RunSpec, StagedRun, WritePath,
+};
 use syncline_model::{Column, RowBatch};
 
 use crate::order::{Group, parents_first};
@@ -245,6 +247,16 @@ impl StagedRun for SqlRun {
         let rejects = self.session.load(&target, rows).await?;
         self.streams[stream].outcome.staged += rows.len() as u64 - rejects.len() as u64;
         Ok(rejects)
+    }
+
+    async fn stage_large(&mut self, stream: usize, row: &RowBatch, fields: &mut dyn LargeFields) -> Result<Option<Reject>> {
+        self.pass("stage.batch").await?;
+        self.make_row_table(stream).await?;
+        let target = self.streams[stream].row_target();
+        self.load_into(&target).await?;
+        let reject = self.session.load_large(&target, row, fields).await?;
+        self.streams[stream].outcome.staged += u64::from(reject.is_none());
+        Ok(reject)
     }
 
     async fn stage_raw(&mut self, stream: usize, chunk: RawChunk) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use syncline_connector::write::CommitFate;
-use syncline_connector::{Marker, RawChunk, Reject, Result, TableDdl};
+use syncline_connector::{Error, ErrorKind, LargeFields, Marker, RawChunk, Reject, Result, TableDdl};
 use syncline_model::{Column, RowBatch, Table, TableName};
 
 /// Where a bulk load goes.
@@ -57,6 +57,14 @@ pub trait SqlSession: Send {
     /// Bulk-loads rows. Cells that their column cannot hold exactly are refused before anything is sent; the rest is
     /// loaded. May leave a bulk statement open until `finish_load`.
     async fn load(&mut self, target: &LoadTarget, rows: &RowBatch) -> Result<Vec<Reject>>;
+
+    /// Loads the only row of `row`, whose `Large` cells `fields` gives: whole, or nothing of it. Needs the transaction that bulk loads
+    /// need, and ends an open bulk statement.
+    async fn load_large(&mut self, target: &LoadTarget, row: &RowBatch, fields: &mut dyn LargeFields) -> Result<Option<Reject>> {
+        let _ = (row, fields);
+        let message = format!("load rows into {}: values come only whole", target.table);
+        Err(Error::new(ErrorKind::Invalid, "slices_unsupported", message))
+    }
 
     /// Bulk-loads rows in the system's own format. `Invalid` where the system has none.
     async fn load_raw(&mut self, target: &LoadTarget, chunk: RawChunk) -> Result<()>;

@@ -18,6 +18,13 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Share of the connection's memory that SQLite's page caches get: the rest is for batches on the way.
 const CACHE_SHARE: usize = 4;
 
+/// A value that comes in slices may be this many times what the connection may hold: as large as the budget of the process. SQLite
+/// holds it whole, two or three times over, while a statement writes it.
+const VALUE_TIMES: u64 = 4;
+
+/// SQLite's own limit for a value.
+const VALUE_MAX: u64 = 1_000_000_000;
+
 /// Where a connection goes.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
@@ -27,6 +34,8 @@ pub(crate) struct Place {
     pub path: PathBuf,
     /// Bytes of page cache.
     cache: usize,
+    /// Bytes of the largest value that is written.
+    pub value_max: u64,
 }
 
 impl Place {
@@ -41,7 +50,8 @@ impl Place {
         if path.contains(":memory:") || path.contains('\0') {
             return Err(bad_url(&spec.name, "only files can be opened: every connection would see another memory database"));
         }
-        Ok(Self { name: spec.name.clone(), path: PathBuf::from(path), cache: spec.memory / CACHE_SHARE })
+        let value_max = (spec.memory as u64).saturating_mul(VALUE_TIMES).min(VALUE_MAX);
+        Ok(Self { name: spec.name.clone(), path: PathBuf::from(path), cache: spec.memory / CACHE_SHARE, value_max })
     }
 
     /// A connection that cannot write.

@@ -29,7 +29,8 @@ impl SqliteDestination {
     pub(crate) async fn open(spec: &ConnectionSpec) -> Result<Self> {
         let place = Place::of(spec)?;
         let thread = place.writer().await?;
-        Ok(Self { place, thread, capabilities: capabilities() })
+        let capabilities = capabilities(&place);
+        Ok(Self { place, thread, capabilities })
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Every connection lives on a thread of its own (`thread`), the async side sends it jobs. `connect` opens files,
 //! `discover` reads the catalogue, `native` maps types, `decode` and `encode` carry cells across with SQLite's dynamic
-//! typing per value, `read` and `digest` answer a [`syncline_connector::Snapshot`], `session` and `dialect` let the
+//! typing per value, `read`, `slices` and `digest` answer a [`syncline_connector::Snapshot`], `session` and `dialect` let the
 //! shared staged apply of `syncline-sql` write.
 
 mod affinity;
@@ -27,6 +27,7 @@ mod quote;
 mod read;
 mod rowtext;
 mod session;
+mod slices;
 mod snapshot;
 mod source;
 mod thread;

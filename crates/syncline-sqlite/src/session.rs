@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 use syncline_connector::write::CommitFate;
-use syncline_connector::{Error, ErrorKind, Marker, RawChunk, Reject, Result};
+use syncline_connector::{Error, ErrorKind, LargeFields, Marker, RawChunk, Reject, Result};
 use syncline_model::{Column, RowBatch, RowRef};
 use syncline_sql::{Dialect, LoadPlace, LoadTarget, SqlSession};
 
@@ -19,8 +19,8 @@ use crate::dialect::SqliteDialect;
 use crate::encode::Slot;
 use crate::error::failed;
 use crate::native::Kind;
-use crate::quote;
 use crate::thread::Thread;
+use crate::{quote, slices};
 
 #[cfg(test)]
 mod tests;
@@ -73,6 +73,16 @@ impl SqlSession for SqliteSession {
         }
         let (target, rows) = (target.clone(), rows.clone());
         self.call(move |conn| load(conn, &target, &rows)).await
+    }
+
+    async fn load_large(&mut self, target: &LoadTarget, row: &RowBatch, fields: &mut dyn LargeFields) -> Result<Option<Reject>> {
+        if target.place == LoadPlace::New {
+            self.unchecked.insert(target.table.clone());
+        }
+        match &self.thread {
+            Some(thread) => slices::load(thread, target, row, fields).await,
+            None => Err(Error::new(ErrorKind::Unavailable, "connection_lost", "the connection is gone")),
+        }
     }
 
     async fn load_raw(&mut self, _target: &LoadTarget, _chunk: RawChunk) -> Result<()> {
@@ -176,7 +186,7 @@ fn load(conn: &Connection, target: &LoadTarget, rows: &RowBatch) -> Result<Vec<R
 
 /// Loads a table of the run's own making unchecked. With checks, every parent row that comes after a child would search the
 /// child table, whose indexes are not built yet: quadratic. The orphans are set aside by the run and `no_orphans` looks again.
-fn without_foreign_keys<T>(conn: &Connection, operation: &str, load: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn without_foreign_keys<T>(conn: &Connection, operation: &str, load: impl FnOnce() -> Result<T>) -> Result<T> {
     let set = |on: bool| conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, on).map_err(|e| failed(operation, e));
     set(false)?;
     let loaded = load();

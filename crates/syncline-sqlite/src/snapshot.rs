@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, params_from_iter};
-use syncline_connector::{DigestRequest, LateCommitRule, Observation, Predicate, ReadRequest, Result, RowStream, SegmentDigest, Snapshot};
+use syncline_connector::{
+    DigestRequest, LateCommitRule, Observation, Predicate, ReadRequest, Result, RowStream, SegmentDigest, SliceRequest, Snapshot,
+};
 use syncline_model::{Table, Value};
 
 use crate::connect::{Place, parameters_max};
@@ -10,7 +12,7 @@ use crate::decode::decode;
 use crate::error::failed;
 use crate::native::Kind;
 use crate::thread::Thread;
-use crate::{digest, filter, quote, read};
+use crate::{digest, filter, quote, read, slices};
 
 /// Writers are serial, but stamps are the application's: rows may become visible a little after the stamp they carry (R5.5).
 const OVERLAP_S: u32 = 60;
@@ -101,6 +103,13 @@ impl Snapshot for SqliteSnapshot {
             kinds.iter().enumerate().map(cell).collect::<rusqlite::Result<Vec<_>>>().map(Some)
         };
         self.thread.call(move |conn| job(conn).map_err(|e| failed(operation, e))).await
+    }
+
+    async fn slice(&mut self, request: &SliceRequest) -> Result<Vec<u8>> {
+        let SliceRequest { table, offset, max, .. } = request.clone();
+        let column = filter::column(&table, &request.column)?.clone();
+        let clauses = filter::clauses(&table, &request.filter, self.parameters_max)?;
+        self.thread.call(move |conn| slices::read(conn, &table, &column, &clauses, offset, max)).await
     }
 
     async fn count(&mut self, table: &Table, filter: &[Predicate]) -> Result<u64> {

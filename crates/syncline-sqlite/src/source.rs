@@ -26,18 +26,21 @@ impl SqliteSource {
     pub(crate) async fn open(spec: &ConnectionSpec) -> Result<Self> {
         let place = Place::of(spec)?;
         let thread = place.reader().await?;
-        Ok(Self { place, thread, capabilities: capabilities() })
+        let capabilities = capabilities(&place);
+        Ok(Self { place, thread, capabilities })
     }
 }
 
 /// What every SQLite file can do: the library is ours.
-pub(crate) fn capabilities() -> Capabilities {
+pub(crate) fn capabilities(place: &Place) -> Capabilities {
     Capabilities {
         engine: Engine::Sqlite,
         version: format!("SQLite {}", rusqlite::version()),
         transactional_ddl: true,
         raw: false,
         native_digest: true,
+        reads_slices: true,
+        takes_slices: Some(place.value_max),
         transaction_rows_max: None,
     }
 }

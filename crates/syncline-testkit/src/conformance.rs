@@ -56,6 +56,7 @@ macro_rules! conformance {
                 an_unknown_column_is_invalid,
                 the_text_form_gives_text,
                 a_cell_over_the_limit_comes_as_its_length,
+                a_value_can_be_read_in_slices_as_declared,
                 raw_rows_are_given_or_refused_as_declared,
                 counts_and_key_ranges_respect_the_filter,
                 ranges_of_keys_hold_every_row_once,
@@ -83,6 +84,7 @@ macro_rules! conformance {
                 a_missing_parent_is_rejected_and_the_rest_goes_on,
                 a_taken_unique_value_is_rejected_and_the_rest_goes_on,
                 a_value_that_does_not_fit_is_rejected_when_staged,
+                a_row_that_comes_in_slices_is_staged_whole_or_not_at_all,
                 too_many_rejects_stop_the_run,
                 a_strict_run_fails_on_any_reject;
             deleting:

@@ -1,6 +1,6 @@
 //! Rows out of a snapshot: each once, as asked for, of one moment, and complete or an error.
 
-use syncline_connector::{Batch, ErrorKind, Piece, Predicate, ReadForm, ReadRequest};
+use syncline_connector::{Batch, ErrorKind, Piece, Predicate, ReadForm, ReadRequest, SliceRequest};
 use syncline_model::{RowBatch, Value};
 
 use super::Harness;
@@ -144,6 +144,43 @@ pub async fn a_cell_over_the_limit_comes_as_its_length(h: &dyn Harness) {
     let mut found = rows(&mut *snapshot, ReadRequest { large_over: 1000, ..request(&table) }).await;
     found.sort_by_key(|row| int(&row[0]));
     assert_eq!(found, [[Value::I64(1), text(&short)], [Value::I64(2), Value::Large(5000)]]);
+}
+
+// rule: R25
+/// A value comes in slices of its bytes, text as UTF-8 cut anywhere; by the key of one row, or not at all.
+pub async fn a_value_can_be_read_in_slices_as_declared(h: &dyn Harness) {
+    h.execute("CREATE TABLE wide (id bigint NOT NULL PRIMARY KEY, body text)").await;
+    let body = "aü€😀".repeat(500);
+    h.execute(&format!("INSERT INTO wide VALUES (1, 'other'), (2, '{body}')")).await;
+    let (source, mut snapshot, table) = snapshot_of(h, "wide").await;
+    let ask = |filter: Vec<Predicate>, offset: u64, max: u64| SliceRequest {
+        table: table.clone(),
+        filter,
+        column: "body".to_owned(),
+        offset,
+        max,
+    };
+    let second = || vec![Predicate::Equals("id".to_owned(), Value::I64(2))];
+    if !source.capabilities().reads_slices {
+        let error = snapshot.slice(&ask(second(), 0, 10)).await.expect_err("slices without the capability");
+        assert_eq!((error.kind, error.code), (ErrorKind::Invalid, "slices_unsupported"), "{error}");
+        return;
+    }
+    let mut all = Vec::new();
+    loop {
+        let slice = snapshot.slice(&ask(second(), all.len() as u64, 1777)).await.expect("a slice");
+        if slice.is_empty() {
+            break;
+        }
+        assert!(slice.len() == 1777 || all.len() + slice.len() == body.len(), "short only at the end");
+        all.extend(slice);
+    }
+    assert_eq!(all, body.as_bytes());
+    for nobody in [Vec::new(), vec![Predicate::Equals("id".to_owned(), Value::I64(3))]] {
+        let error = snapshot.slice(&ask(nobody, 0, 10)).await.expect_err("not one row");
+        assert_eq!((error.kind, error.code), (ErrorKind::BadRecord, "value_too_large"), "{error}");
+    }
+    assert_eq!(snapshot.count(&table, &[]).await.expect("the snapshot goes on"), 2);
 }
 
 /// The `raw` capability is the truth.

@@ -1,7 +1,8 @@
 //! Rows into a destination: exact counts, order, and a bad row that costs only itself.
 
+use async_trait::async_trait;
 use syncline_connector::write::WritePath;
-use syncline_connector::{Reject, StreamWrite};
+use syncline_connector::{Error, ErrorKind, LargeFields, Reject, Result, StreamWrite};
 use syncline_model::{Table, Value};
 
 use super::Harness;
@@ -241,4 +242,54 @@ async fn rejected(h: &dyn Harness, name: &str, rows: Vec<Vec<Value>>) -> Vec<Rej
 fn assert_rejected(rejects: &[Reject], code: &str, key: &Value) {
     let [reject] = rejects else { panic!("one reject, not {rejects:?}") };
     assert_eq!((reject.code, &reject.row[0]), (code, key), "{}", reject.detail);
+}
+
+/// A large cell made of `text`, in slices of 700 bytes, with an error in place of the slice at `fails_at`.
+struct Slices {
+    text: String,
+    fails_at: Option<u64>,
+}
+
+#[async_trait]
+impl LargeFields for Slices {
+    async fn slice(&mut self, cell: usize, offset: u64) -> Result<Vec<u8>> {
+        assert_eq!(cell, 1, "only the large cell is asked for");
+        if self.fails_at == Some(offset) {
+            return Err(Error::new(ErrorKind::BadRecord, "charset_unrepresentable", "the source gave up"));
+        }
+        let from = usize::try_from(offset).expect("a small offset").min(self.text.len());
+        Ok(self.text.as_bytes()[from..self.text.len().min(from + 700)].to_vec())
+    }
+}
+
+// rule: R25
+/// A row whose value comes in slices is staged like any other, and is text like any other; or nothing of it is.
+pub async fn a_row_that_comes_in_slices_is_staged_whole_or_not_at_all(h: &dyn Harness) {
+    h.execute("CREATE TABLE wide (id bigint NOT NULL PRIMARY KEY, body text)").await;
+    h.execute("INSERT INTO wide VALUES (1, 'old'), (3, 'stays')").await;
+    let mut destination = destination(h).await;
+    let table = discovered(&mut *destination, "wide").await;
+    let body = "aü€😀".repeat(500);
+    let row = |id: i64| batch(&[vec![Value::I64(id), Value::Large(body.len() as u64)]]);
+    let takes = destination.capabilities().takes_slices.is_some();
+    for (turn, want) in [("r1", (1, 1, 0)), ("r2", (0, 0, 2))] {
+        let mut staged = destination.begin(run_of(turn, vec![write_of(&table)])).await.expect("begin");
+        let mut fields = Slices { text: body.clone(), fails_at: None };
+        if !takes {
+            let error = staged.stage_large(0, &row(1), &mut fields).await.expect_err("slices without the capability");
+            assert_eq!((error.kind, error.code), (ErrorKind::Invalid, "slices_unsupported"), "{error}");
+            return;
+        }
+        assert_eq!(staged.stage_large(0, &row(1), &mut fields).await.expect("stage in slices"), None);
+        staged.stage(0, &batch(&[vec![Value::I64(3), text("stays")]])).await.expect("stage whole");
+        assert_eq!(staged.stage_large(0, &row(2), &mut fields).await.expect("stage in slices"), None);
+        let mut broken = Slices { text: body.clone(), fails_at: Some(1400) };
+        let error = staged.stage_large(0, &row(4), &mut broken).await.expect_err("the error of the fields");
+        assert_eq!(error.code, "charset_unrepresentable");
+        let applied = finish(staged).await;
+        let o = &applied.outcomes[0];
+        assert_eq!((o.staged, o.created, o.updated, o.unchanged), (3, want.0, want.1, want.2 + 1), "{turn}");
+    }
+    assert_eq!(said(h, "SELECT id FROM wide ORDER BY id").await, ["1", "2", "3"]);
+    assert_eq!(said(h, &format!("SELECT count(*) FROM wide WHERE body = '{body}'")).await, ["2"], "as text, not as bytes");
 }

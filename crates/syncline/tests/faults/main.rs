@@ -6,6 +6,7 @@ mod deletions;
 mod first_load;
 mod histories;
 mod kills;
+mod large;
 mod lies;
 mod moving_source;
 mod parts;
