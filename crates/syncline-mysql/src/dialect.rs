@@ -1,7 +1,7 @@
 //! The SQL of MySQL and MariaDB for staged applies.
 
 use syncline_model::{Column, LogicalType, Table, TableName};
-use syncline_sql::{CycleInsert, Dialect, UpsertColumns};
+use syncline_sql::{CycleInsert, Dialect};
 
 use crate::flavour::{Flavour, Product};
 use crate::native::Native;
@@ -158,10 +158,6 @@ impl Dialect for Sql {
 
     fn lock_rows(&self, table: &str, stage: &str, on: &str) -> Option<String> {
         Some(format!("SELECT COUNT(*) FROM {table} d JOIN {stage} s ON {on} FOR UPDATE"))
-    }
-
-    fn upsert_counted(&self, _table: &str, _stage: &str, _columns: &UpsertColumns<'_>) -> Option<String> {
-        None
     }
 
     fn bookkeeping_ddl(&self, schema: Option<&str>) -> Vec<String> {

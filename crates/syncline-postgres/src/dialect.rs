@@ -1,8 +1,9 @@
 //! The SQL of PostgreSQL for the staged apply. Pure text.
 
 use syncline_model::{Column, LogicalType, Table, TableName};
-use syncline_sql::{CycleInsert, Dialect, ROW_NUMBER, UpsertColumns};
+use syncline_sql::{CycleInsert, Dialect, Keep, ROW_NUMBER, Update};
 
+use crate::native::Wire;
 use crate::{native, sql};
 
 /// Longest identifier, in bytes; the server cuts longer ones without an error.
@@ -28,12 +29,17 @@ fn comparable(column: &Column, alias: &str) -> String {
     if native::is_domain(column) { format!("{name}::{}", native::staging_type(column)) } else { name }
 }
 
-fn list(columns: &[&Column], alias: &str) -> String {
-    columns.iter().map(|c| comparable(c, alias)).collect::<Vec<_>>().join(", ")
+/// Whether two values are equal exactly when they are the same bytes. Not so with scale, sign and interval parts, padding, and loose collations.
+fn equals_by_bytes(column: &Column) -> bool {
+    match native::wire(column) {
+        Wire::Bool | Wire::Int(_) | Wire::Uuid | Wire::Date | Wire::Time | Wire::Timestamp | Wire::TimestampTz | Wire::Bytes => true,
+        Wire::Text => matches!(column.logical, LogicalType::Text { fixed: false, .. }) && column.loose_collation.is_none(),
+        Wire::Float(_) | Wire::Numeric | Wire::Json | Wire::Jsonb | Wire::Bit | Wire::Interval | Wire::AsText => false,
+    }
 }
 
-fn names(columns: &[&Column]) -> Vec<String> {
-    columns.iter().map(|c| sql::ident(&c.name)).collect()
+fn list(columns: &[&Column], alias: &str) -> String {
+    columns.iter().map(|c| comparable(c, alias)).collect::<Vec<_>>().join(", ")
 }
 
 /// Statistics target for staging tables: 300 sampled rows each.
@@ -89,12 +95,22 @@ impl Dialect for PgDialect {
         native::staging_type(column) == column.native
     }
 
-    /// The casts keep the parser from reading it as a row comparison, which would need `=` of every column type (R9).
+    /// Types whose `=` means the same bytes are compared as they are, which is quick and ends at the first difference; the others as
+    /// records. The casts keep the parser from reading that as a row comparison, which would need `=` of every column type (R9).
     fn differs(&self, columns: &[&Column], left: &str, right: &str) -> String {
-        if columns.is_empty() {
-            return "FALSE".to_owned();
+        let (exact, other): (Vec<&Column>, Vec<&Column>) = columns.iter().partition(|c| equals_by_bytes(c));
+        let mut terms: Vec<String> = exact
+            .iter()
+            .map(|c| {
+                // One collation, said out loud: the two sides may have been declared with different ones.
+                let collate = if native::wire(c) == Wire::Text { " COLLATE \"C\"" } else { "" };
+                format!("{}{collate} IS DISTINCT FROM {}{collate}", comparable(c, left), comparable(c, right))
+            })
+            .collect();
+        if !other.is_empty() {
+            terms.push(format!("ROW({})::record *<> ROW({})::record", list(&other, left), list(&other, right)));
         }
-        format!("(ROW({})::record *<> ROW({})::record)", list(columns, left), list(columns, right))
+        if terms.is_empty() { "FALSE".to_owned() } else { format!("({})", terms.join(" OR ")) }
     }
 
     fn update_from(&self, table: &str, stage: &str, sets: &[(String, String)], on: &str, filter: &str) -> String {
@@ -137,13 +153,14 @@ impl Dialect for PgDialect {
         format!("ARRAY[{}]::text[]::text", texts.collect::<Vec<_>>().join(", "))
     }
 
+    /// 64 bits that tell whether a row is still as it was left; nobody gains by a collision, and MD5 of the texts takes three times as long.
     fn row_hash(&self, columns: &[&Column], a: &str) -> String {
-        format!("md5({})", self.image(columns, a))
+        let cells = columns.iter().map(|c| crate::digest::native_cell(c, &format!("{a}.{}", sql::ident(&c.name))));
+        format!("hash_record_extended(ROW({}), 0)::text", cells.collect::<Vec<_>>().join(", "))
     }
 
     fn image_select(&self, _table: &Table, columns: &[&Column], a: &str) -> String {
-        let one =
-            |(i, c): (usize, &&Column)| format!("(({a}.image::text[])[{}])::{} AS {}", i + 1, native::staging_type(c), sql::ident(&c.name));
+        let one = |(i, c): (usize, &&Column)| format!("({a}.cells[{}])::{} AS {}", i + 1, native::staging_type(c), sql::ident(&c.name));
         columns.iter().enumerate().map(one).collect::<Vec<_>>().join(", ")
     }
 
@@ -171,32 +188,54 @@ impl Dialect for PgDialect {
         Some(format!("SELECT count(*) FROM (SELECT 1 FROM {table} AS d JOIN {stage} AS s ON {on} FOR UPDATE OF d) AS l"))
     }
 
-    /// The main query sees the table as it was before the statement, so a returned key that is not in it was inserted (R17).
-    fn upsert_counted(&self, table: &str, stage: &str, columns: &UpsertColumns<'_>) -> Option<String> {
-        if columns.key.is_empty() || columns.sets.is_empty() {
-            return None;
-        }
-        let key = names(columns.key);
-        let mut into = names(columns.all);
-        let mut values: Vec<String> = into.iter().map(|c| format!("s.{c}")).collect();
-        for (column, expression) in columns.extra_inserts {
-            into.push(column.clone());
-            values.push(expression.clone());
-        }
-        let sets = columns.sets.iter().map(|(c, e)| format!("{c} = {e}")).collect::<Vec<_>>().join(", ");
-        let returned = key.iter().enumerate().map(|(i, k)| format!("d.{k} AS k{i}")).collect::<Vec<_>>().join(", ");
-        let on = key.iter().enumerate().map(|(i, k)| format!("o.{k} = w.k{i}")).collect::<Vec<_>>().join(" AND ");
-        let first = &key[0];
+    /// Pages picked at random, twice as many as an even spread would need.
+    fn sample(&self, stage: &str, rows: u64, of: u64) -> String {
+        let percent = (200 * rows).div_ceil(of.max(1));
+        if percent >= 100 { stage.to_owned() } else { format!("(SELECT * FROM {stage} TABLESAMPLE SYSTEM ({percent}) REPEATABLE (1))") }
+    }
+
+    fn lookup_guard(&self) -> Option<(String, String)> {
+        let set = |value: &str| format!("SET LOCAL enable_hashjoin {value}; SET LOCAL enable_mergejoin {value}");
+        Some((set("= off"), set("TO DEFAULT")))
+    }
+
+    /// `o` is the row as the statement's snapshot shows it. Both are found by key and not one by the other's place: a row that somebody
+    /// changes meanwhile has another place, and would be passed over.
+    fn update_keeping(&self, update: &Update<'_>, keep: &Keep<'_>) -> Option<String> {
+        let sets = update.sets.iter().map(|(c, e)| format!("{c} = {e}")).collect::<Vec<_>>().join(", ");
         Some(format!(
-            "WITH w AS (INSERT INTO {table} AS d ({}) {} SELECT {} FROM {stage} AS s ON CONFLICT ({}) DO UPDATE SET {sets} \
-             WHERE {} RETURNING {returned}) SELECT count(*) FILTER (WHERE o.{first} IS NULL) AS created, \
-             count(*) FILTER (WHERE o.{first} IS NOT NULL) AS updated FROM w LEFT JOIN {table} AS o ON {on}",
-            into.join(", "),
-            columns.overriding,
-            values.join(", "),
-            key.join(", "),
-            self.differs(columns.compare, "d", "excluded"),
+            "WITH w AS (UPDATE {table} AS d SET {sets} FROM {} AS s JOIN {table} AS o ON {} WHERE {}{} \
+             RETURNING {} AS n, {} AS k, {} AS i, {} AS h) \
+             INSERT INTO {} (run, stream, op, n, key_image, image, after_hash) SELECT {}, 'U', n, k, i, h FROM w",
+            update.stage,
+            self.keys_match(keep.key, "o", "s"),
+            self.keys_match(keep.key, "d", "s"),
+            and(update.filter),
+            keep.number,
+            self.image(keep.key, "o"),
+            self.image(keep.stored, "o"),
+            self.row_hash(keep.stored, "d"),
+            keep.before,
+            keep.of_run,
+            table = update.table,
         ))
+    }
+
+    fn insert_keeping(&self, insert: &str, table: &str, keep: &Keep<'_>) -> Option<String> {
+        Some(format!(
+            "WITH w AS ({insert} RETURNING {} AS k, {} AS h) INSERT INTO {} (run, stream, op, n, key_image, image, after_hash) \
+             SELECT {}, 'C', {} + row_number() OVER (), k, NULL, h FROM w",
+            self.image(keep.key, table),
+            self.row_hash(keep.stored, table),
+            keep.before,
+            keep.of_run,
+            keep.number,
+        ))
+    }
+
+    /// OFFSET 0 keeps the planner from reading the array anew for each of its elements.
+    fn images_from(&self, source: &str) -> String {
+        format!("(SELECT i.*, i.image::text[] AS cells FROM {source} i OFFSET 0)")
     }
 
     fn bookkeeping_ddl(&self, schema: Option<&str>) -> Vec<String> {
@@ -213,7 +252,11 @@ impl Dialect for PgDialect {
                  key_image text NOT NULL, image text, after_hash text)",
                 before = table(syncline_sql::BEFORE)
             ),
-            format!("CREATE INDEX IF NOT EXISTS syncline_before_run ON {} (run, stream, n)", table(syncline_sql::BEFORE)),
+            // Run ids grow with time, so a run's images lie together: a block range index finds them, and costs nothing to keep.
+            format!(
+                "CREATE INDEX IF NOT EXISTS syncline_before_run ON {} USING brin (run) WITH (pages_per_range = 32, autosummarize = on)",
+                table(syncline_sql::BEFORE)
+            ),
         ]
     }
 

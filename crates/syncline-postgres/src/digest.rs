@@ -175,15 +175,21 @@ fn row_text(request: &DigestRequest, of: &[DigestColumn], prefix: &str, inner: &
 
 /// What enters `ROW(…)`: the column itself where its hash sees all that counts, else its text or wire bytes.
 fn native(column: &Column) -> String {
-    let c = sql::ident(&column.name);
+    native_cell(column, &sql::ident(&column.name))
+}
+
+/// The same of the expression `c`, which has the column's type.
+pub fn native_cell(column: &Column, c: &str) -> String {
     match wire(column) {
-        Wire::Bool | Wire::Int(_) | Wire::Uuid | Wire::Date | Wire::Time | Wire::Timestamp | Wire::TimestampTz | Wire::Bytes => c,
+        Wire::Bool | Wire::Int(_) | Wire::Uuid | Wire::Date | Wire::Time | Wire::Timestamp | Wire::TimestampTz | Wire::Bytes => {
+            c.to_owned()
+        }
         // An enum hashes by its oid, which no two databases share.
         Wire::Text if matches!(column.logical, LogicalType::Enum { .. }) || column.native == "name" => format!("{c}::text"),
         Wire::Text if column.loose_collation.is_some() => format!("{c}::text COLLATE \"C\""),
-        Wire::Text => c,
+        Wire::Text => c.to_owned(),
         // With a declared scale every value has it; without, 1.0 and 1.00 hash alike but differ.
-        Wire::Numeric if matches!(column.logical, LogicalType::Decimal { limits: Some(_) }) => c,
+        Wire::Numeric if matches!(column.logical, LogicalType::Decimal { limits: Some(_) }) => c.to_owned(),
         Wire::Float(4) => format!("float4send({c})"),
         Wire::Float(_) => format!("float8send({c})"),
         Wire::Interval => format!("interval_send({c})"),

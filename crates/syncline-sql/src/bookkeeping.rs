@@ -6,8 +6,8 @@ use syncline_model::logical::LogicalType;
 use syncline_model::{Column, TableName, ValueRef};
 
 use crate::run::SqlRun;
-use crate::session::{Dialect, SqlSession};
-use crate::stream::{ROW_NUMBER, refs};
+use crate::session::{Dialect, Keep, SqlSession};
+use crate::stream::{Images, ROW_NUMBER, refs};
 
 /// Table of markers: one row per sync, scope and stream.
 pub const MARKER: &str = "syncline_marker";
@@ -123,29 +123,126 @@ impl SqlRun {
         Ok(())
     }
 
-    /// Keeps what this run is about to change. `false` when it would be more than `undo_rows_max` rows, or cannot be kept:
-    /// then nothing is kept.
-    pub(crate) async fn save_before_images(&mut self) -> Result<bool> {
+    /// Keeps what this run is about to change, or sees to it that the writes do. More than `undo_rows_max` rows, or where they cannot be
+    /// kept: then none are.
+    pub(crate) async fn save_before_images(&mut self) -> Result<()> {
         if self.undo_rows_max == 0 || !self.bookkeeping || self.streams.iter().any(|s| s.write.path.is_straight()) {
-            return Ok(false);
+            return Ok(());
         }
         self.pass("apply.before").await?;
-        let mut left = self.undo_rows_max;
+        self.images_left = Some(self.undo_rows_max);
+        let with_writes = self.writes_can_keep_images();
         for stream in 0..self.streams.len() {
-            self.streams[stream].foreseen = self.foreseen_hash(stream).is_some();
-            for sql in self.image_statements(stream, left + 1) {
-                let kept = self.session.execute(&sql).await?;
-                match left.checked_sub(kept) {
-                    Some(rest) => left = rest,
-                    None => return self.forget_images().await.map(|()| false),
+            if self.streams[stream].made.deletions {
+                let limit = self.images_left.map_or(0, |left| left + 1);
+                let sql = self.deletion_images(stream, limit);
+                self.save_images(&sql).await?;
+            }
+        }
+        if with_writes && !self.images_fit().await? {
+            return self.forget_images().await;
+        }
+        for stream in 0..self.streams.len() {
+            if self.streams[stream].is_staged() && self.images_left.is_some() {
+                if with_writes {
+                    self.streams[stream].images = Images::WithWrites;
+                } else {
+                    self.save_images_before(stream).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether each row is still as it was when the statement that writes it comes: nothing else of this run changes it before.
+    fn writes_can_keep_images(&self) -> bool {
+        let parts = Keep { before: "", of_run: "", number: "", key: &[], stored: &[] };
+        if self.dialect().insert_keeping("", "", &parts).is_none() || self.groups.iter().any(|g| g.cyclic) {
+            return false;
+        }
+        let removes = self.streams.iter().any(|s| s.made.deletions);
+        self.streams.iter().all(|s| {
+            let t = &s.write.table;
+            // What points at a key moves with it only when the key changes, which it never does.
+            let by_key = |columns: &[String], key: &[String]| columns.iter().all(|c| key.contains(c));
+            let parent = |name: &TableName| self.streams.iter().find(|p| p.write.table.name == *name);
+            let from_it = s.write.referenced_by.iter().all(|r| {
+                by_key(&r.key.parent_columns, &s.write.key) && (!removes || r.key.on_delete == syncline_model::schema::OnDelete::Refuse)
+            });
+            let to_others = t.foreign_keys.iter().all(|k| parent(&k.parent).is_none_or(|p| by_key(&k.parent_columns, &p.write.key)));
+            !t.insert_triggers && !t.change_triggers && from_it && to_others
+        })
+    }
+
+    /// Whether the images of all changes stay within the limit. Counted only where the staged rows are more than that.
+    async fn images_fit(&mut self) -> Result<bool> {
+        let Some(left) = self.images_left else { return Ok(false) };
+        let staged: Vec<usize> = (0..self.streams.len()).filter(|&i| self.streams[i].is_staged()).collect();
+        if staged.iter().map(|&i| self.streams[i].staged_now()).sum::<u64>() <= left {
+            return Ok(true);
+        }
+        let mut changing = 0;
+        for stream in staged {
+            let s = &self.streams[stream];
+            let limit = left + 1 - changing;
+            let on = self.dialect().keys_match(&refs(&s.key), "d", "s");
+            let mut list = vec![format!("{} s WHERE NOT EXISTS (SELECT 1 FROM {} d WHERE {on})", s.rows, s.table)];
+            let changes = self.changes(stream);
+            if !changes.is_empty() {
+                list.push(format!("{} d JOIN {} s ON {on} WHERE {}", s.table, s.rows, changes.join(" OR ")));
+            }
+            for from in list {
+                changing += self.count(&format!("SELECT count(*) AS n FROM (SELECT 1 AS x FROM {from} LIMIT {limit}) c")).await?;
+                if changing > left {
+                    return Ok(false);
                 }
             }
         }
         Ok(true)
     }
 
+    /// Keeps the images of a stream's staged rows now.
+    pub(crate) async fn save_images_before(&mut self, stream: usize) -> Result<()> {
+        let Some(left) = self.images_left else { return Ok(()) };
+        self.streams[stream].images = Images::Before;
+        self.streams[stream].foreseen = self.foreseen_hash(stream).is_some();
+        let sql = self.staged_images(stream, left + 1);
+        self.save_images(&sql).await
+    }
+
+    async fn save_images(&mut self, statements: &[String]) -> Result<()> {
+        for sql in statements {
+            let Some(left) = self.images_left else { return Ok(()) };
+            let kept = self.session.execute(sql).await?;
+            match left.checked_sub(kept) {
+                Some(rest) => self.images_left = Some(rest),
+                None => return self.forget_images().await,
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands the parts of a before-image to `make`.
+    pub(crate) fn with_keep(
+        &self,
+        stream: usize,
+        number: &str,
+        make: impl FnOnce(&dyn Dialect, &Keep<'_>) -> Option<String>,
+    ) -> Option<String> {
+        let (d, s) = (self.dialect(), &self.streams[stream]);
+        let (before, stored) = (book(d, BEFORE), self.restored_columns(stream));
+        let of_run = format!("{}, {}", d.literal(&self.marker.run), d.literal(&s.write.stream));
+        let (key, stored) = (refs(&s.key), refs(&stored));
+        make(d, &Keep { before: &before, of_run: &of_run, number, key: &key, stored: &stored })
+    }
+
+    /// Where the images of rows that this stream creates next are numbered from: above all staged rows of the step.
+    pub(crate) fn created_number(&self, stream: usize) -> u64 {
+        self.marker.step.saturating_sub(1) * ROWS_PER_STEP + ROWS_PER_STEP / 2 + self.streams[stream].outcome.created
+    }
+
     /// The number of a staged row's image: unique within the run also where the run takes several transactions.
-    fn image_number(&self, alias: &str) -> String {
+    pub(crate) fn image_number(&self, alias: &str) -> String {
         let n = format!("{alias}.{}", self.dialect().quote(ROW_NUMBER));
         match self.marker.step {
             0 | 1 => n,
@@ -154,44 +251,54 @@ impl SqlRun {
     }
 
     async fn forget_images(&mut self) -> Result<()> {
+        self.images_left = None;
+        self.streams.iter_mut().for_each(|s| s.images = Images::No);
         let d = self.dialect();
         let sql = format!("DELETE FROM {} WHERE run = {}", book(d, BEFORE), d.literal(&self.marker.run));
         self.session.execute(&sql).await.map(drop)
     }
 
-    /// One INSERT per kind of change: updated and revived rows, created keys, deleted or marked rows.
-    fn image_statements(&self, stream: usize, limit: u64) -> Vec<String> {
+    fn image_head(&self, stream: usize, op: &str, n: &str) -> String {
+        let d = self.dialect();
+        let into = format!("INSERT INTO {} (run, stream, op, n, key_image, image, after_hash)", book(d, BEFORE));
+        format!("{into} SELECT {}, {}, '{op}', {n}", d.literal(&self.marker.run), d.literal(&self.streams[stream].write.stream))
+    }
+
+    /// One INSERT for updated and revived rows, one for the keys of created ones.
+    fn staged_images(&self, stream: usize, limit: u64) -> Vec<String> {
         let s = &self.streams[stream];
         let d = self.dialect();
         let key = refs(&s.key);
         let written = self.restored_columns(stream);
         let (all, on) = (refs(&written), d.keys_match(&key, "d", "s"));
-        let into = format!("INSERT INTO {} (run, stream, op, n, key_image, image, after_hash)", book(d, BEFORE));
         let after = self.foreseen_hash(stream).unwrap_or_else(|| "NULL".to_owned());
-        let head =
-            |op: &str, n: &str| format!("{into} SELECT {}, {}, '{op}', {n}", d.literal(&self.marker.run), d.literal(&s.write.stream));
         let n = self.image_number("s");
-        let mut list = Vec::new();
-        if s.is_staged() {
-            let mut changes = if s.compare.is_empty() { "1 = 0".to_owned() } else { d.differs(&refs(&s.compare), "d", "s") };
-            if let DeleteAction::Mark { column, .. } = &s.write.deletes
-                && !s.write.columns.contains(column)
-            {
-                changes = format!("({changes} OR d.{} IS NOT NULL)", d.quote(column));
-            }
-            let images = format!("{}, {}", d.image(&key, "d"), d.image(&all, "d"));
-            let updated = format!("{} d JOIN {} s ON {on} WHERE {changes}", s.table, s.rows);
-            list.push(format!("{}, {images}, {after} FROM {updated} LIMIT {limit}", head("U", &n)));
-            let created = format!("{} s WHERE NOT EXISTS (SELECT 1 FROM {} d WHERE {on})", s.rows, s.table);
-            list.push(format!("{}, {}, NULL, {after} FROM {created} LIMIT {limit}", head("C", &n), d.image(&key, "s")));
+        let mut changes = if s.compare.is_empty() { "1 = 0".to_owned() } else { d.differs(&refs(&s.compare), "d", "s") };
+        if let DeleteAction::Mark { column, .. } = &s.write.deletes
+            && !s.write.columns.contains(column)
+        {
+            changes = format!("({changes} OR d.{} IS NOT NULL)", d.quote(column));
         }
-        if s.made.deletions {
-            let op = if s.write.deletes == DeleteAction::Remove { "D" } else { "U" };
-            let n = format!("-({n})");
-            let images = format!("{}, {}", d.image(&key, "d"), d.image(&all, "d"));
-            list.push(format!("{}, {images}, NULL FROM {} d JOIN {} s ON {on} LIMIT {limit}", head(op, &n), s.table, s.deletions));
-        }
-        list
+        let images = format!("{}, {}", d.image(&key, "d"), d.image(&all, "d"));
+        let updated = format!("{} d JOIN {} s ON {on} WHERE {changes}", s.table, s.rows);
+        let created = format!("{} s WHERE NOT EXISTS (SELECT 1 FROM {} d WHERE {on})", s.rows, s.table);
+        vec![
+            format!("{}, {images}, {after} FROM {updated} LIMIT {limit}", self.image_head(stream, "U", &n)),
+            format!("{}, {}, NULL, {after} FROM {created} LIMIT {limit}", self.image_head(stream, "C", &n), d.image(&key, "s")),
+        ]
+    }
+
+    /// Rows that are about to be removed or marked.
+    fn deletion_images(&self, stream: usize, limit: u64) -> Vec<String> {
+        let s = &self.streams[stream];
+        let d = self.dialect();
+        let key = refs(&s.key);
+        let written = self.restored_columns(stream);
+        let op = if s.write.deletes == DeleteAction::Remove { "D" } else { "U" };
+        let head = self.image_head(stream, op, &format!("-({})", self.image_number("s")));
+        let images = format!("{}, {}", d.image(&key, "d"), d.image(&refs(&written), "d"));
+        let on = d.keys_match(&key, "d", "s");
+        vec![format!("{head}, {images}, NULL FROM {} d JOIN {} s ON {on} LIMIT {limit}", s.table, s.deletions)]
     }
 
     /// Columns an undo restores: everything that is stored, not computed.
@@ -237,18 +344,22 @@ impl SqlRun {
     }
 
     /// Records how the rows look after this run, so that `undo` can tell whether somebody changed them since.
-    pub(crate) async fn save_after_hashes(&mut self, undoable: bool) -> Result<()> {
-        if !undoable {
+    pub(crate) async fn save_after_hashes(&mut self) -> Result<()> {
+        if self.images_left.is_none() {
             return Ok(());
         }
         self.pass("apply.after").await?;
         for stream in 0..self.streams.len() {
+            let s = &self.streams[stream];
+            if s.images != Images::Before && !s.made.deletions {
+                continue;
+            }
             let columns = self.restored_columns(stream);
             let s = &self.streams[stream];
             let d = self.dialect();
             let hash = d.row_hash(&refs(&columns), "d");
             let mut sources = Vec::new();
-            if s.is_staged() && !s.foreseen {
+            if s.images == Images::Before && !s.foreseen {
                 sources.push((s.rows.clone(), String::new()));
             }
             if s.made.deletions && s.write.deletes != DeleteAction::Remove {
@@ -313,7 +424,7 @@ impl SqlRun {
             s.rows,
             names(&columns),
             d.image_select(&s.write.table, &columns, "b"),
-            book(d, BEFORE)
+            d.images_from(&book(d, BEFORE))
         );
         let remove = format!(
             "INSERT INTO {} ({}, {n}) SELECT {}, {number} FROM {} b WHERE {of_run} AND b.op = 'C'",
@@ -340,7 +451,8 @@ impl SqlRun {
 
     /// The before-images with the key's image in place of the row's, so that `image_select` gives keys.
     fn key_images(&self) -> String {
-        format!("(SELECT run, stream, op, n, key_image AS image, after_hash FROM {})", book(self.dialect(), BEFORE))
+        let keys = format!("(SELECT run, stream, op, n, key_image AS image, after_hash FROM {})", book(self.dialect(), BEFORE));
+        self.dialect().images_from(&keys)
     }
 
     /// The rows that are not as run `run` left them, and the numbers of their images. The key is decoded and joined by, so

@@ -6,6 +6,7 @@
 mod bookkeeping;
 mod checks;
 mod delete;
+mod narrow;
 mod order;
 mod run;
 pub mod session;
@@ -16,5 +17,5 @@ mod write;
 
 pub use bookkeeping::{BEFORE, MARKER};
 pub use run::{SqlRun, fate};
-pub use session::{CycleInsert, Dialect, LoadPlace, LoadTarget, SqlSession, UpsertColumns};
+pub use session::{CycleInsert, Dialect, Keep, LoadPlace, LoadTarget, SqlSession, Update};
 pub use stream::ROW_NUMBER;

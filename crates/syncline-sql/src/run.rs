@@ -28,6 +28,8 @@ pub struct SqlRun {
     pub(crate) marker: Marker,
     pub(crate) streams: Vec<Stream>,
     pub(crate) undo_rows_max: u64,
+    /// Before-images are being kept, and how many more may be.
+    pub(crate) images_left: Option<u64>,
     pub(crate) forget: Vec<String>,
     /// The bookkeeping tables are there.
     pub(crate) bookkeeping: bool,
@@ -51,6 +53,7 @@ impl SqlRun {
             marker: spec.marker,
             streams,
             undo_rows_max: spec.undo_rows_max,
+            images_left: None,
             forget: spec.forget,
             bookkeeping: false,
             deleted_early: false,
@@ -186,9 +189,10 @@ impl SqlRun {
         self.open_transaction().await?;
         self.create_missing_tables().await?;
         self.after_staging().await?;
+        self.narrow_streams().await?;
         self.check_rows().await?;
         self.lock_and_expect().await?;
-        let undoable = self.save_before_images().await?;
+        self.save_before_images().await?;
         self.free_unique_values().await?;
         for group in self.groups.clone() {
             self.write_group(&group).await?;
@@ -197,14 +201,14 @@ impl SqlRun {
             self.delete_group(group).await?;
         }
         self.finish_tables().await?;
-        self.save_after_hashes(undoable).await?;
+        self.save_after_hashes().await?;
         self.refuse_rejects_when_strict()?;
         self.write_marker().await?;
         self.close_books()?;
         let token = self.session.token().await?;
         self.pass("apply.end").await?;
         let outcomes = self.streams.iter_mut().map(|s| std::mem::take(&mut s.outcome)).collect();
-        Ok(Applied { outcomes, token, undoable })
+        Ok(Applied { outcomes, token, undoable: self.images_left.is_some() })
     }
 
     fn refuse_rejects_when_strict(&self) -> Result<()> {

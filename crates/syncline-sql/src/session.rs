@@ -203,9 +203,35 @@ pub trait Dialect: Send + Sync {
     /// Statement that locks the table against concurrent writers of the same rows, or none.
     fn lock_table(&self, table: &str) -> Option<String>;
 
-    /// One `INSERT … ON CONFLICT (key) DO UPDATE … WHERE differs`, counted: a query answering (inserted, updated), or
-    /// `None` where the system has no safe form (MySQL: never, R1).
-    fn upsert_counted(&self, table: &str, stage: &str, columns: &UpsertColumns<'_>) -> Option<String>;
+    /// A FROM item (to be given an alias) with about `rows` of the `of` staged rows, however it picks them: cheap before true to scale.
+    fn sample(&self, stage: &str, rows: u64, of: u64) -> String {
+        let _ = of;
+        format!("(SELECT * FROM {stage} ORDER BY {} LIMIT {rows})", self.quote(crate::ROW_NUMBER))
+    }
+
+    /// Statements around writes of which most find a row to change: they make the planner look rows up by the key's index, where it
+    /// would else read the whole table to find what has to be visited anyway. `None` where it does so by itself.
+    fn lookup_guard(&self) -> Option<(String, String)> {
+        None
+    }
+
+    /// One statement that updates as [`Dialect::update_from`] does and keeps each changed row as it was before; the rows it affects are the
+    /// rows updated. `None` where no statement can do both.
+    fn update_keeping(&self, update: &Update<'_>, keep: &Keep<'_>) -> Option<String> {
+        let _ = (update, keep);
+        None
+    }
+
+    /// The same for rows that `insert` adds to the table: their keys are kept. The rows it affects are the rows inserted.
+    fn insert_keeping(&self, insert: &str, table: &str, keep: &Keep<'_>) -> Option<String> {
+        let _ = (insert, table, keep);
+        None
+    }
+
+    /// The before-images of `source` in the form from which [`Dialect::image_select`] reads each image once.
+    fn images_from(&self, source: &str) -> String {
+        source.to_owned()
+    }
 
     /// A boolean expression over the bare column that is TRUE for the rows a CHECK refuses: `(expr) IS FALSE`.
     fn check_violated(&self, expression: &str) -> String {
@@ -245,19 +271,30 @@ pub trait Dialect: Send + Sync {
     }
 }
 
-/// Columns of an upsert, as quoted names.
+/// An update by join.
 #[derive(Clone, Debug)]
-pub struct UpsertColumns<'a> {
+pub struct Update<'a> {
+    /// The destination table.
+    pub table: &'a str,
+    /// The staged rows.
+    pub stage: &'a str,
+    /// (quoted column, expression) pairs.
+    pub sets: &'a [(String, String)],
+    /// Condition over `d` and `s` besides the key.
+    pub filter: &'a str,
+}
+
+/// What a statement writes about the rows it changes, for `undo`.
+#[derive(Clone, Debug)]
+pub struct Keep<'a> {
+    /// The table of before-images.
+    pub before: &'a str,
+    /// Run and stream, as two literals.
+    pub of_run: &'a str,
+    /// The image's number: an expression over `s` for updated rows; for created ones a start, from which they are counted up.
+    pub number: &'a str,
     /// Key columns.
     pub key: &'a [&'a Column],
-    /// All staged columns.
-    pub all: &'a [&'a Column],
-    /// Columns whose difference makes an update.
-    pub compare: &'a [&'a Column],
-    /// (quoted column, expression over `excluded`) pairs set on update.
-    pub sets: &'a [(String, String)],
-    /// Extra (quoted column, expression) pairs for inserted rows (stamp).
-    pub extra_inserts: &'a [(String, String)],
-    /// `insert_override` of the table.
-    pub overriding: &'static str,
+    /// All columns that an undo restores.
+    pub stored: &'a [&'a Column],
 }

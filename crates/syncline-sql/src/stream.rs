@@ -35,8 +35,26 @@ pub struct Stream {
     pub let_go: bool,
     /// Before-images are there, with the hash of what each row will be.
     pub foreseen: bool,
+    /// How before-images of staged rows are kept.
+    pub images: Images,
+    /// Staged rows that were found equal and left out of all that follows.
+    pub left_out: u64,
+    /// More than half of the staged rows differ from what is there, by a sample.
+    pub mostly_changed: bool,
     /// What happened.
     pub outcome: StreamOutcome,
+}
+
+/// How the before-images of a stream's staged rows are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Images {
+    /// Not at all.
+    #[default]
+    No,
+    /// By statements of their own, before anything is written.
+    Before,
+    /// By the statements that write.
+    WithWrites,
 }
 
 /// Which staging tables exist.
@@ -75,6 +93,9 @@ impl Stream {
             created: false,
             let_go: false,
             foreseen: false,
+            images: Images::No,
+            left_out: 0,
+            mostly_changed: false,
             outcome: StreamOutcome { staged: loaded, ..StreamOutcome::default() },
         })
     }
@@ -97,6 +118,19 @@ impl Stream {
     /// Rows are in a staging table (not loaded straight into the destination).
     pub fn is_staged(&self) -> bool {
         self.write.path == WritePath::Stage && self.made.rows
+    }
+
+    /// Rows still in the staging table.
+    pub fn staged_now(&self) -> u64 {
+        let o = &self.outcome;
+        o.staged.saturating_sub(self.left_out + o.merged + o.rejects.len() as u64)
+    }
+
+    /// No two rows of the table have one key, for an index sees to it.
+    pub fn key_is_unique(&self) -> bool {
+        let same = |columns: &[String]| columns.len() == self.write.key.len() && columns.iter().all(|c| self.write.key.contains(c));
+        let t = &self.write.table;
+        same(&t.primary_key) || t.uniques.iter().any(|u| same(&u.columns))
     }
 
     /// Columns that an update sets: staged, not part of the key.

@@ -7,7 +7,7 @@ use syncline_model::schema::UniqueKey;
 
 use crate::checks::Offence;
 use crate::run::SqlRun;
-use crate::stream::{ROW_NUMBER, Stream, refs};
+use crate::stream::{Images, ROW_NUMBER, Stream, refs};
 
 impl SqlRun {
     /// Unique keys that staged rows can violate: all their columns are staged, and they are not the key itself.
@@ -138,6 +138,10 @@ impl SqlRun {
         let held = format!("SELECT count(*) AS n FROM {} d WHERE {wanted}", s.table);
         if self.count(&held).await? == 0 {
             return Ok(());
+        }
+        if self.streams[stream].images == Images::WithWrites {
+            // The writes would find the placeholder, and not what it stands for.
+            self.save_images_before(stream).await?;
         }
         self.pass("apply.free_unique").await?;
         let s = &self.streams[stream];

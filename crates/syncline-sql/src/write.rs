@@ -6,15 +6,13 @@ use syncline_model::Column;
 
 use crate::order::Group;
 use crate::run::SqlRun;
-use crate::session::{CycleInsert, UpsertColumns};
-use crate::stream::{ROW_NUMBER, number_column, refs, whole};
+use crate::session::{CycleInsert, Update};
+use crate::stream::{Images, ROW_NUMBER, number_column, refs, whole};
 
 /// How many parts a refused range is cut into.
 const FAN: u64 = 16;
 /// Statements that bisecting may cost one run; past it the run stops with what it found (R21).
 const BISECT_STATEMENTS_MAX: u64 = 50_000;
-/// Staged rows looked at to choose between the two plans of R16.
-const SAMPLE_ROWS: u64 = 1_000;
 
 /// A range of staged row numbers, both ends included.
 type Range = (u64, u64);
@@ -40,55 +38,23 @@ impl SqlRun {
     }
 
     async fn write_stream(&mut self, stream: usize) -> Result<()> {
-        if let Some(sql) = self.upsert_plan(stream).await? {
-            let savepoint = self.savepoint().await?;
-            match self.upsert(stream, &sql).await {
-                Ok(()) => return self.release(&savepoint).await,
-                Err(e) if e.kind == ErrorKind::BadRecord => self.back_to(&savepoint).await?,
-                Err(e) => return Err(e),
-            }
+        let guard = if self.looks_up(stream) { self.dialect().lookup_guard() } else { None };
+        if let Some((before, _)) = &guard {
+            self.session.execute(before).await?;
         }
-        let Some(all) = self.number_range(stream).await? else { return Ok(()) };
         let mut budget = BISECT_STATEMENTS_MAX;
-        self.write_range(stream, all, &mut budget).await
-    }
-
-    async fn upsert(&mut self, stream: usize, sql: &str) -> Result<()> {
-        self.pass("apply.insert").await?;
-        let answer = self.rows(sql, &[number_column("created"), number_column("updated")]).await?;
-        let (created, updated) = (whole(&answer, 0, 0)?, whole(&answer, 0, 1)?);
-        let o = &mut self.streams[stream].outcome;
-        o.created += created;
-        o.updated += updated;
+        self.write_range(stream, None, &mut budget).await?;
+        if let Some((_, after)) = guard {
+            self.session.execute(&after).await?;
+        }
         Ok(())
     }
 
-    /// The one-statement plan, where the system has it and a sample says that most staged rows differ (R16).
-    async fn upsert_plan(&mut self, stream: usize) -> Result<Option<String>> {
+    /// Most staged rows have a row to change, which a unique index finds. Not where triggers run: their statements are not ours to plan.
+    fn looks_up(&self, stream: usize) -> bool {
         let s = &self.streams[stream];
-        let marks = matches!(s.write.deletes, DeleteAction::Mark { .. });
-        if s.write.table.insert_triggers || marks {
-            return Ok(None);
-        }
-        let d = self.dialect();
-        let (key, all, compare) = (refs(&s.key), refs(&s.columns), refs(&s.compare));
-        let mut sets: Vec<(String, String)> = s.settable().map(|c| (d.quote(&c.name), format!("excluded.{}", d.quote(&c.name)))).collect();
-        let stamp: Vec<(String, String)> = self.stamp(stream).into_iter().collect();
-        sets.extend(stamp.iter().cloned());
-        let overriding = d.insert_override(&s.write.table);
-        let columns = UpsertColumns { key: &key, all: &all, compare: &compare, sets: &sets, extra_inserts: &stamp, overriding };
-        let Some(sql) = d.upsert_counted(&s.table, &s.rows, &columns).filter(|_| !sets.is_empty()) else { return Ok(None) };
-        let n = d.quote(ROW_NUMBER);
-        let same = format!(
-            "SELECT count(*) AS n FROM (SELECT * FROM {} ORDER BY {n} LIMIT {SAMPLE_ROWS}) s JOIN {} d ON {} WHERE NOT ({})",
-            s.rows,
-            s.table,
-            d.keys_match(&key, "d", "s"),
-            d.differs(&compare, "d", "s")
-        );
-        let sampled = s.outcome.staged.min(SAMPLE_ROWS);
-        let mostly_changed = self.count(&same).await? * 2 < sampled;
-        Ok(mostly_changed.then_some(sql))
+        let triggers = s.write.table.insert_triggers || s.write.table.change_triggers;
+        s.mostly_changed && !triggers && s.key_is_unique()
     }
 
     async fn number_range(&mut self, stream: usize) -> Result<Option<Range>> {
@@ -101,15 +67,13 @@ impl SqlRun {
         Ok(Some((whole(&answer, 0, 0)?, whole(&answer, 0, 1)?)))
     }
 
-    /// Writes a range of staged rows; cuts it up when the system refuses it, down to the row at fault.
-    async fn write_range(&mut self, stream: usize, range: Range, budget: &mut u64) -> Result<()> {
+    /// Writes staged rows, all of them or a range; cuts them up when the system refuses them, down to the row at fault.
+    async fn write_range(&mut self, stream: usize, range: Option<Range>, budget: &mut u64) -> Result<()> {
         let mut work = vec![range];
-        let whole_range = range;
         while let Some(part) = work.pop() {
             *budget = budget.checked_sub(1).ok_or_else(|| self.too_many_refusals(stream))?;
             let savepoint = self.savepoint().await?;
-            let filter = self.range_filter((part != whole_range).then_some(part));
-            match self.update_and_insert(stream, &filter).await {
+            match self.update_and_insert(stream, part).await {
                 Ok((created, updated)) => {
                     self.release(&savepoint).await?;
                     let o = &mut self.streams[stream].outcome;
@@ -118,10 +82,11 @@ impl SqlRun {
                 }
                 Err(e) if e.kind == ErrorKind::BadRecord => {
                     self.back_to(&savepoint).await?;
-                    if part.0 == part.1 {
-                        self.reject_number(stream, part.0, &e).await?;
-                    } else {
-                        work.extend(cut(part).rev());
+                    let part = if part.is_some() { part } else { self.number_range(stream).await? };
+                    match part {
+                        None => {}
+                        Some((one, last)) if one == last => self.reject_number(stream, one, &e).await?,
+                        Some(part) => work.extend(cut(part).rev().map(Some)),
                     }
                 }
                 Err(e) => return Err(e),
@@ -166,35 +131,74 @@ impl SqlRun {
         self.drop_staged(stream, &[number]).await
     }
 
-    async fn update_and_insert(&mut self, stream: usize, filter: &str) -> Result<(u64, u64)> {
-        let updated = match self.update_sql(stream, filter) {
+    async fn update_and_insert(&mut self, stream: usize, part: Option<Range>) -> Result<(u64, u64)> {
+        let filter = self.range_filter(part);
+        let keeps = self.streams[stream].images == Images::WithWrites;
+        let update = if keeps { self.update_keeping_sql(stream, &filter) } else { self.update_sql(stream, &filter) };
+        let updated = match update {
             Some(sql) => self.step("apply.update", &sql).await?,
             None => 0,
         };
-        let insert = self.insert_sql(stream, filter);
+        let s = &self.streams[stream];
+        // Every staged key found its row: there is none to insert, and no look that could find one.
+        if part.is_none() && s.key_is_unique() && updated > 0 && updated == s.staged_now() {
+            return Ok((0, updated));
+        }
+        let insert = if keeps { self.insert_keeping_sql(stream, &filter) } else { Some(self.insert_sql(stream, &filter)) };
+        let insert = insert.ok_or_else(|| Error::internal("images were promised that no statement can keep"))?;
         let created = self.step("apply.insert", &insert).await?;
         Ok((created, updated))
+    }
+
+    /// When a staged row changes its row `d`: by bytes, or because its record came back. Empty when an update could set nothing.
+    pub(crate) fn changes(&self, stream: usize) -> Vec<String> {
+        let s = &self.streams[stream];
+        let mut differs: Vec<String> = Vec::new();
+        if !s.compare.is_empty() {
+            differs.push(self.dialect().differs(&refs(&s.compare), "d", "s"));
+        }
+        differs.extend(self.revival(stream).map(|(_, _, marked)| marked));
+        differs
+    }
+
+    fn sets(&self, stream: usize) -> Vec<(String, String)> {
+        let s = &self.streams[stream];
+        let d = self.dialect();
+        let mut sets: Vec<(String, String)> = s.settable().map(|c| (d.quote(&c.name), format!("s.{}", d.quote(&c.name)))).collect();
+        sets.extend(self.revival(stream).map(|(column, live, _)| (d.quote(&column), live)));
+        if !sets.is_empty() {
+            sets.extend(self.stamp(stream));
+        }
+        sets
     }
 
     /// The update of changed rows; `None` when there is nothing an update could set.
     fn update_sql(&self, stream: usize, filter: &str) -> Option<String> {
         let s = &self.streams[stream];
-        let d = self.dialect();
-        let mut sets: Vec<(String, String)> = s.settable().map(|c| (d.quote(&c.name), format!("s.{}", d.quote(&c.name)))).collect();
-        let mut differs: Vec<String> = Vec::new();
-        if !s.compare.is_empty() {
-            differs.push(d.differs(&refs(&s.compare), "d", "s"));
-        }
-        if let Some((column, live, marked)) = self.revival(stream) {
-            sets.push((d.quote(&column), live));
-            differs.push(marked);
-        }
-        if sets.is_empty() || differs.is_empty() {
+        let (sets, changes) = (self.sets(stream), self.changes(stream));
+        if sets.is_empty() || changes.is_empty() {
             return None;
         }
-        sets.extend(self.stamp(stream));
-        let on = d.keys_match(&refs(&s.key), "d", "s");
-        Some(d.update_from(&s.table, &s.rows, &sets, &on, &format!("({}){filter}", differs.join(" OR "))))
+        let on = self.dialect().keys_match(&refs(&s.key), "d", "s");
+        Some(self.dialect().update_from(&s.table, &s.rows, &sets, &on, &format!("({}){filter}", changes.join(" OR "))))
+    }
+
+    /// The same, with a before-image of every row it changes.
+    fn update_keeping_sql(&self, stream: usize, filter: &str) -> Option<String> {
+        let s = &self.streams[stream];
+        let (sets, changes) = (self.sets(stream), self.changes(stream));
+        if sets.is_empty() || changes.is_empty() {
+            return None;
+        }
+        let filter = format!("({}){filter}", changes.join(" OR "));
+        let update = Update { table: &s.table, stage: &s.rows, sets: &sets, filter: &filter };
+        self.with_keep(stream, &self.image_number("s"), |d, keep| d.update_keeping(&update, keep))
+    }
+
+    fn insert_keeping_sql(&self, stream: usize, filter: &str) -> Option<String> {
+        let insert = self.insert_sql(stream, filter);
+        let start = self.created_number(stream).to_string();
+        self.with_keep(stream, &start, |d, keep| d.insert_keeping(&insert, &self.streams[stream].table, keep))
     }
 
     fn insert_sql(&self, stream: usize, filter: &str) -> String {

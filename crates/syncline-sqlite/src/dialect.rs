@@ -1,7 +1,7 @@
 //! SQLite's SQL for the staged apply. Pure text.
 
 use syncline_model::{Column, LogicalType as T, Table, TableName};
-use syncline_sql::{BEFORE, CycleInsert, Dialect, MARKER, ROW_NUMBER, UpsertColumns};
+use syncline_sql::{BEFORE, CycleInsert, Dialect, MARKER, ROW_NUMBER};
 
 use crate::affinity::Affinity;
 use crate::ddl;
@@ -112,10 +112,6 @@ impl Dialect for SqliteDialect {
     }
 
     fn lock_table(&self, _table: &str) -> Option<String> {
-        None
-    }
-
-    fn upsert_counted(&self, _table: &str, _stage: &str, _columns: &UpsertColumns<'_>) -> Option<String> {
         None
     }
 
