@@ -154,3 +154,23 @@ async fn what_the_server_would_round_or_clamp_is_set_aside_with_its_code() {
     assert_eq!(applied.outcomes[0].created, 1);
     assert_eq!(db.scalar("SELECT d FROM r").await, "1.23");
 }
+
+// rule: R21
+#[tokio::test]
+async fn exactly_the_uuids_that_the_server_takes_are_stored_and_the_others_set_aside() {
+    let db = fresh("CREATE TABLE ids (id BIGINT PRIMARY KEY, u UUID); CREATE TABLE taken (id BIGINT PRIMARY KEY, u UUID)").await;
+    let mut sent = Vec::new();
+    for (a, b) in
+        [0x00, 0x10, 0x4f, 0x7f, 0x80, 0x90, 0xe2, 0xff].into_iter().flat_map(|a| [0, 1, 0x28, 0x7f, 0x80, 0x81, 0xff].map(|b| (a, b)))
+    {
+        let id = i64::try_from(sent.len()).unwrap();
+        sent.push(vec![Value::I64(id), Value::Uuid([1, 2, 3, 4, 5, 6, a, 7, b, 8, 9, 10, 11, 12, 13, 14])]);
+        let insert = format!("INSERT INTO taken VALUES ({id}, '01020304-0506-{a:02x}07-{b:02x}08-090a0b0c0d0e')");
+        let _ = db.try_execute(&insert).await;
+    }
+    let (refused, applied) = write(&db, "ids", &sent).await;
+    assert!(refused.iter().all(|r| r.code == "value_out_of_range"), "{refused:?}");
+    assert_eq!(applied.outcomes[0].rejects, []);
+    assert!(!refused.is_empty() && refused.len() < sent.len());
+    assert_eq!(rows(&db, "ids").await, rows(&db, "taken").await);
+}

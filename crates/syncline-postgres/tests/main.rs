@@ -3,6 +3,7 @@
 mod conformance {
     syncline_testkit::conformance!(syncline_testkit::conformance::on_postgres(syncline_postgres::connector()).await);
 }
+mod applying;
 mod digests;
 mod discovering;
 mod errors;

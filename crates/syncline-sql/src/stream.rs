@@ -33,6 +33,8 @@ pub struct Stream {
     pub created: bool,
     /// Rows hold a placeholder instead of a unique value until they are updated.
     pub let_go: bool,
+    /// Unique keys whose columns take no placeholder, as the system has shown.
+    pub no_placeholder: Vec<String>,
     /// Before-images are there, with the hash of what each row will be.
     pub foreseen: bool,
     /// How before-images of staged rows are kept.
@@ -92,6 +94,7 @@ impl Stream {
             made: Made::default(),
             created: false,
             let_go: false,
+            no_placeholder: Vec::new(),
             foreseen: false,
             images: Images::No,
             left_out: 0,

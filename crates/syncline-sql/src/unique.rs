@@ -1,7 +1,7 @@
 //! Unique values besides the key (R22): values that another row holds are set aside, values that move between rows of
 //! this run are freed first, so that a swap applies in one transaction and no kept key is ever deleted and inserted again.
 
-use syncline_connector::{DeleteAction, Result};
+use syncline_connector::{DeleteAction, ErrorKind, Result};
 use syncline_model::Column;
 use syncline_model::schema::UniqueKey;
 
@@ -83,19 +83,69 @@ impl SqlRun {
             self.deleted_early = true;
             self.reject_offenders().await?;
         }
-        let staged: Vec<usize> = (0..self.streams.len()).filter(|&s| self.streams[s].is_staged()).collect();
         // All rows that cannot take part are set aside before the first one lets go of a value.
-        for &stream in &staged {
+        for stream in self.staged_streams() {
             for unique in self.checked_uniques(stream) {
                 self.reject_stuck(stream, &unique).await?;
             }
         }
-        for &stream in &staged {
-            for unique in self.checked_uniques(stream) {
-                self.free_unique(stream, &unique).await?;
-            }
+        // Whether a column takes a placeholder may be known to a CHECK only. Then all that was let go of is taken back, the rows that
+        // would need it are set aside, and it begins anew without them.
+        while let Some((stream, unique)) = self.free_or_take_back().await? {
+            self.streams[stream].no_placeholder.push(unique.name.clone());
+            self.reject_stuck(stream, &unique).await?;
+            self.reject_offenders().await?;
         }
         Ok(())
+    }
+
+    fn staged_streams(&self) -> Vec<usize> {
+        (0..self.streams.len()).filter(|&s| self.streams[s].is_staged()).collect()
+    }
+
+    /// Lets go of all values that move; of none when the system refuses a placeholder, and says of which unique key.
+    async fn free_or_take_back(&mut self) -> Result<Option<(usize, UniqueKey)>> {
+        let mut moves = Vec::new();
+        for stream in self.staged_streams() {
+            for unique in self.checked_uniques(stream) {
+                if self.has_moves(stream, &unique).await? {
+                    moves.push((stream, unique));
+                }
+            }
+        }
+        if moves.is_empty() {
+            return Ok(None);
+        }
+        let savepoint = self.savepoint().await?;
+        let kept: Vec<Images> = self.streams.iter().map(|s| s.images).collect();
+        let left = self.images_left;
+        for (stream, unique) in moves {
+            match self.free_unique(stream, &unique).await {
+                Ok(()) => {}
+                Err(e) if e.kind == ErrorKind::BadRecord => {
+                    self.back_to(&savepoint).await?;
+                    self.images_left = left;
+                    for (s, images) in self.streams.iter_mut().zip(kept) {
+                        s.let_go = false;
+                        s.images = images;
+                        s.foreseen &= images == Images::Before;
+                    }
+                    return Ok(Some((stream, unique)));
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        self.release(&savepoint).await.map(|()| None)
+    }
+
+    /// Whether rows of this run hold a value that a staged row with another key is to get.
+    async fn has_moves(&mut self, stream: usize, unique: &UniqueKey) -> Result<bool> {
+        if self.let_go(stream, unique).is_none() {
+            return Ok(false);
+        }
+        let wanted = self.wanted_value(stream, unique);
+        let held = format!("SELECT count(*) AS n FROM {} d WHERE {wanted}", self.streams[stream].table);
+        Ok(self.count(&held).await? > 0)
     }
 
     /// Whether a staged row wants a value of a row that this run removes.
@@ -134,11 +184,6 @@ impl SqlRun {
     async fn free_unique(&mut self, stream: usize, unique: &UniqueKey) -> Result<()> {
         let Some((column, value)) = self.let_go(stream, unique) else { return Ok(()) };
         let wanted = self.wanted_value(stream, unique);
-        let s = &self.streams[stream];
-        let held = format!("SELECT count(*) AS n FROM {} d WHERE {wanted}", s.table);
-        if self.count(&held).await? == 0 {
-            return Ok(());
-        }
         if self.streams[stream].images == Images::WithWrites {
             // The writes would find the placeholder, and not what it stands for.
             self.save_images_before(stream).await?;
@@ -166,6 +211,9 @@ impl SqlRun {
     /// The column of a unique key that can hold a placeholder, and the placeholder: NULL where allowed.
     fn let_go(&self, stream: usize, unique: &UniqueKey) -> Option<(String, String)> {
         let s = &self.streams[stream];
+        if s.no_placeholder.contains(&unique.name) {
+            return None;
+        }
         let free = |c: &&Column| unique.columns.contains(&c.name) && s.write.compare.contains(&c.name) && !s.write.key.contains(&c.name);
         let candidates: Vec<&Column> = s.columns.iter().filter(free).collect();
         if let Some(c) = candidates.iter().find(|c| c.nullable && !unique.nulls_equal) {

@@ -16,10 +16,10 @@ pub(crate) const COLUMNS: &str = "id bigint not null, uid uuid not null, first_n
 /// What is in place at the end.
 pub(crate) const KEY_AND_INDEX: &str = "alter table members add primary key (id); create index members_updated_at on members (updated_at)";
 
-/// Rows `from`..=`to` from nothing but their number. Every text has its own length; one row in 50 has no email.
+/// Rows `from`..=`to` from nothing but their number. UUIDs are of version 4: MariaDB takes not every 16 bytes for one. Every text has its own length; one row in 50 has no email.
 fn rows(from: u64, to: u64) -> String {
     format!(
-        "select i, md5(i::text)::uuid, initcap(translate(substr(md5('f' || i), 1, 4 + i % 7), '0123456789', 'aeiounrstl')), \
+        "select i, overlay(overlay(md5(i::text) placing '4' from 13) placing '8' from 17)::uuid, initcap(translate(substr(md5('f' || i), 1, 4 + i % 7), '0123456789', 'aeiounrstl')), \
          initcap(translate(substr(md5('l' || i), 1, 5 + i % 11), '0123456789', 'aeiounrstl')), \
          case when i % 50 <> 7 then substr(md5('e' || i), 1, 12) || '@club' || i % 997 || '.example.org' end, \
          date '1940-01-01' + (i::bigint * 7919 % 26000)::int, date '2000-01-01' + (i::bigint * 104729 % 9000)::int, \
@@ -51,16 +51,18 @@ const MARIADB: &str = "create table members (id bigint not null primary key, uid
      active boolean not null, score double, metadata json not null, created_at timestamp(6) not null default current_timestamp(6), \
      updated_at timestamp(6) not null default current_timestamp(6), key members_updated_at (updated_at)) character set utf8mb4";
 
-/// Copies the table of a PostgreSQL database into MariaDB, through a file of text that both read the same way.
-pub(crate) fn make_mariadb(rig: &Rig, from: &str) -> Result<()> {
+/// The rows of PostgreSQL in a form that MariaDB reads the same way.
+pub(crate) const AS_TEXT: &str = "select id, uid, first_name, last_name, email, born, joined, balance, active::int, score, metadata, \
+     to_char(created_at, 'YYYY-MM-DD HH24:MI:SS.US'), to_char(updated_at, 'YYYY-MM-DD HH24:MI:SS.US') from members";
+
+/// Copies the table of a PostgreSQL database into a database of MariaDB, through a file of text.
+pub(crate) fn make_mariadb(rig: &Rig, from: &str, to: &str) -> Result<()> {
     let file = rig.dir().join("members.txt");
-    let select = "select id, uid, first_name, last_name, email, born, joined, balance, active::int, score, metadata, \
-                  to_char(created_at, 'YYYY-MM-DD HH24:MI:SS.US'), to_char(updated_at, 'YYYY-MM-DD HH24:MI:SS.US') from members";
-    let export = format!("{} -c \"copy ({select}) to stdout\" > {}", rig.psql(from), file.display());
+    let export = format!("{} -c \"copy ({AS_TEXT}) to stdout\" > {}", rig.psql(from), file.display());
     shell(&export)?;
-    rig.mariadb(MARIADB)?;
+    rig.mariadb(&format!("use {to}; {MARIADB}"))?;
     rig.mariadb(&format!(
-        "set time_zone = '+00:00'; load data local infile '{}' into table members character set utf8mb4; analyze table members",
+        "use {to}; set time_zone = '+00:00'; load data local infile '{}' into table members character set utf8mb4; analyze table members",
         file.display()
     ))?;
     std::fs::remove_file(&file)?;

@@ -128,7 +128,7 @@ impl Rig {
     pub fn with_mariadb_table(&self) -> Result<()> {
         if !self.has_mariadb_table.replace(true) {
             eprintln!("   making the table in MariaDB");
-            members::make_mariadb(self, SOURCE)?;
+            members::make_mariadb(self, SOURCE, "bench")?;
         }
         Ok(())
     }
