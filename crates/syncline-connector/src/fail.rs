@@ -98,6 +98,7 @@ pub fn point(name: &'static str) -> Fault {
     match asked {
         Some((at, action, nth)) if at == name && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *nth => match action.as_str() {
             "abort" => std::process::abort(),
+            "panic" => panic!("failpoint {name}"),
             "cut" => Fault::Cut,
             "lose" => Fault::LoseAnswer,
             _ => Fault::Error,

@@ -33,6 +33,7 @@ pub mod policy;
 mod reach;
 pub mod report;
 mod retry;
+mod rewound;
 mod scopes;
 mod settle;
 pub mod spec;

@@ -81,14 +81,16 @@ impl Settlement {
     }
 
     /// The part under way, as its intent holds it: nothing that only the end of the run may write.
-    fn part(&self) -> Self {
+    fn part(&self, marker: &Marker) -> Self {
         let before = OnRecord { open: true, ..self.before.clone().unwrap_or_default() };
+        let notes = self.notes.iter().cloned().chain([crate::rewound::last_commit(marker)]).collect();
         Self {
             positions: Vec::new(),
             observation: None,
             forgotten: Vec::new(),
-            before: Some(before),
             segments: BTreeMap::new(),
+            before: Some(before),
+            notes,
             ..self.clone()
         }
     }
@@ -163,14 +165,14 @@ pub(crate) fn batch_books(o: &StreamOutcome) -> Books {
 impl Engine {
     /// Writes down the part that is about to be committed.
     pub(crate) async fn intend_part(&self, run: &str, marker: &Marker, token: Option<String>, settlement: &Settlement) -> Result<()> {
-        self.save_intent(run, marker, token, &settlement.part()).await?;
+        self.save_intent(run, marker, token, &settlement.part(marker)).await?;
         Ok(syncline_connector::fail::passable("commit.intent")?)
     }
 
     /// Puts a committed part on record: its lists and the books so far, in one state transaction. Positions wait for the end.
     pub(crate) async fn record_part(&self, run: &RunRow, marker: &Marker, settlement: &mut Settlement) -> Result<()> {
         syncline_connector::fail::passable("commit.recorded")?;
-        let part = settlement.part();
+        let part = settlement.part(marker);
         settlement.recorded();
         let intent =
             crate::settle::intent_of(marker, None, &Settlement { positions: Vec::new(), observation: None, ..settlement.clone() })?;

@@ -1,5 +1,9 @@
 //! A run, from the lock to the books, readable top to bottom.
 
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt;
 use syncline_connector::{ErrorKind, Identity, Marker, RunSpec, Snapshot, StagedRun, StreamWrite, WritePath, fail};
 use syncline_store::rows::{AuditRow, RunKind, RunRow, RunStatus};
 use tracing::Instrument;
@@ -49,13 +53,25 @@ impl Engine {
             self.settle_dead_runs(sync, scope).await?;
             self.record_start(&run, options).await?;
             let context = RunContext { sync, options, scope, run: &run };
-            let done = self.execute(&context).await;
+            let done = self.contained(&run, self.execute(&context)).await?;
             self.end(&run, done).await
         };
         self.locked(&sync.name, scope, &run.id, options.wait, work).instrument(run_span(&run)).await?;
         let mut tx = self.store.begin().await?;
         let report = tx.load_run(&run.id).await?;
         report.ok_or_else(|| syncline_connector::Error::internal("the run just made is not in the state").into())
+    }
+
+    /// A panic in a run ends that run and nothing else (A22). What it may have committed by then is found out like after a crash.
+    pub(crate) async fn contained(&self, run: &RunRow, work: impl Future<Output = Result<(), Stop>>) -> Result<Result<(), Stop>> {
+        let panic = match AssertUnwindSafe(work).catch_unwind().await {
+            Ok(done) => return Ok(done),
+            Err(panic) => panic,
+        };
+        let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+        let message = format!("a rule of our own was broken: {}", said.unwrap_or_default());
+        let e = EngineError::from(syncline_connector::Error::internal(message));
+        Ok(Err(if self.may_have_committed(run).await? { Stop::Unsettled(e) } else { Stop::Failed(e) }))
     }
 
     /// Records why a run stopped, unless what became of its transaction is still to be found out or written down.
@@ -136,6 +152,7 @@ impl Engine {
         self.prepare(&mut link, &pairs).await?;
         self.note_unfinished(&sync.name, &link, &pairs).await?;
         let mut settlement = Settlement { notes: identities, ..Settlement::default() };
+        self.notice_lost_commits(context, &mut link, &mut settlement).await?;
         match sync.atomic {
             Atomic::Run => self.run_together(context, &mut link, &mut pairs, &remembered, &mut settlement).await,
             Atomic::Stream | Atomic::Batch => self.run_apart(context, &mut link, &mut pairs, &remembered, &mut settlement).await,
@@ -163,6 +180,7 @@ impl Engine {
         let token = self.stage_and_apply(context, link, pairs, Phase::Everything, &mut *source, &mut *staged, &mut ids, settlement).await?;
         source.close().await?;
         self.remember_shapes(pairs, remembered, context, settlement);
+        settlement.notes.push(crate::rewound::last_commit(&spec.marker));
         self.save_intent(&context.run.id, &spec.marker, token.clone(), settlement).await?;
         fail::passable("commit.intent")?;
         commit_or_ask(&mut *link.dest, &mut *staged, &spec, token.as_deref()).await?;

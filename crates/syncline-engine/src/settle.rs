@@ -179,6 +179,15 @@ impl Engine {
         self.finish_with(run, status, run_error(error), done).await
     }
 
+    /// An intent that is not settled stands for a transaction that may be durable by now.
+    pub(crate) async fn may_have_committed(&self, run: &RunRow) -> Result<bool> {
+        let mut tx = self.store.begin().await?;
+        let intent = tx.load_run(&run.id).await?.and_then(|r| r.intent);
+        tx.commit().await?;
+        let Some(intent) = intent else { return Ok(false) };
+        Ok(read_intent(run, &intent)?.1.before.is_none_or(|b| b.open))
+    }
+
     pub(crate) async fn finish_with(&self, run: &RunRow, status: RunStatus, error: RunError, done: OnRecord) -> Result<()> {
         let mut tx = self.store.begin().await?;
         tx.move_bases(&run.sync, &waiting(&run.id), None).await?;

@@ -40,7 +40,7 @@ impl Engine {
             self.settle_dead_runs(sync, &target.scope).await?;
             self.record_start(&row, &options).await?;
             let context = RunContext { sync, options: &options, scope: &target.scope, run: &row };
-            let done = self.execute_undo(&context, &target).await;
+            let done = self.contained(&row, self.execute_undo(&context, &target)).await?;
             self.end(&row, done).await
         };
         self.locked(&sync.name, &target.scope, &row.id, false, work).instrument(crate::pipeline::run_span(&row)).await?;
@@ -95,6 +95,7 @@ impl Engine {
         for ((pair, refused), outcome) in pairs.iter().zip(refused).zip(applied.outcomes) {
             account_undo(context, pair, &refused, &outcome, self.clock.now(), &mut settlement);
         }
+        settlement.notes.push(crate::rewound::last_commit(&marker));
         self.save_intent(&context.run.id, &marker, applied.token.clone(), &settlement).await?;
         fail::passable("commit.intent")?;
         crate::batch::commit_or_ask(&mut *link.dest, &mut *staged, &spec, applied.token.as_deref()).await?;

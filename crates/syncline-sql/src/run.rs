@@ -313,6 +313,10 @@ impl StagedRun for SqlRun {
         if fault == Fault::Cut {
             self.session.sever().await;
         }
+        if fault == Fault::Error {
+            // A statement that failed, and nobody noticed: what the system makes of the commit is the answer (C14).
+            drop(self.session.execute("SELECT no_such_column").await);
+        }
         let answer = self.session.commit().await;
         match fail::point("commit.answer") {
             Fault::None => {}

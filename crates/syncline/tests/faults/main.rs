@@ -5,6 +5,7 @@ mod crash;
 mod deletions;
 mod first_load;
 mod histories;
+mod hosts;
 mod kills;
 mod large;
 mod lies;
