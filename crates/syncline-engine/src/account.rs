@@ -50,7 +50,8 @@ impl Engine {
             settlement.remarks.push(text);
         }
         for (index, ((pair, mut result), outcome)) in pairs.iter().zip(results).zip(outcomes).enumerate() {
-            let refused: Vec<Parked> = outcome.rejects.iter().cloned().map(|r| with_source_key(parked(pair, r), index, ids)).collect();
+            let refused: Vec<Parked> =
+                outcome.rejects.iter().cloned().map(|r| with_source_key(parked(pair, r), pair, index, ids)).collect();
             let books = books(&result, &outcome, (result.parked.len() + refused.len()) as u64);
             self.save_bases(context, pair, &mut result).await?;
             // A row that was refused keeps the base it had: else the source's change would look like one made long ago.
@@ -154,11 +155,9 @@ pub(crate) fn refuse_when_strict(pair: &Pair, parked: &[Parked]) -> Result<()> {
 }
 
 /// A row set aside while applying is known by its new id; the list and the retry know it by its source key.
-fn with_source_key(mut parked: Parked, index: usize, ids: &IdMaps) -> Parked {
-    if let [id] = parked.key.0.as_slice()
-        && let Some(legacy) = ids.legacy_of(index, id.view())
-    {
-        parked.key = Key(vec![legacy]);
+fn with_source_key(mut parked: Parked, pair: &Pair, index: usize, ids: &IdMaps) -> Parked {
+    if let Some(legacy) = ids.legacy_key(index, pair, &parked.key) {
+        parked.key = legacy;
     }
     parked
 }

@@ -21,7 +21,7 @@ pub struct Decision {
 pub fn decide(pair: &Pair, extra: RowBatch, owned: u64, source_rows: u64, approved: bool) -> Decision {
     let none = RowBatch::new(extra.width());
     let n = extra.len() as u64;
-    if n == 0 || pair.delete.is_none() || (pair.owns == Owns::Mapped && pair.policy.options.ids.is_none()) {
+    if n == 0 || pair.delete.is_none() || (pair.owns == Owns::Mapped && !crate::compare::has_rewritten_key(pair)) {
         return Decision { delete: none, held: None, extra: n };
     }
     match trips(&pair.policy.guard, n, owned, source_rows) {

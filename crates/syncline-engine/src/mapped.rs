@@ -1,14 +1,14 @@
 //! Id mapping within a run (FR-010): existing mappings are read first, ids are rewritten as rows pass, new ones are minted
 //! and written in the run's own transaction.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use async_trait::async_trait;
 use syncline_connector::{
     Batch, DeleteAction, Error, ErrorKind, LargeFields, Predicate, RawChunk, ReadForm, ReadRequest, Reject, Snapshot, StagedRun,
     StreamWrite, WritePath,
 };
-use syncline_model::{Catalog, Key, RowBatch, Table, TableName, Value, json};
+use syncline_model::{Catalog, Key, RowBatch, Table, TableName, Value, ValueRef, json};
 use syncline_store::rows::{IdRow, Page};
 
 use crate::engine::{Engine, EngineError, Result};
@@ -66,27 +66,33 @@ impl IdMaps {
         self
     }
 
-    /// Whether pair `index` has ids of its own.
-    pub fn maps_key(&self, index: usize) -> bool {
-        self.own.get(index).is_some_and(Option::is_some)
-    }
-
     /// The rewriting of pair `index`.
     pub fn rewriting(&mut self, index: usize) -> Option<(&Rewrite, &mut [IdMap])> {
         let rewrite = self.rewrites.get(index)?.as_ref()?;
         Some((rewrite, &mut self.maps))
     }
 
-    /// The destination's canonical id of a source key, where it is mapped.
-    pub fn new_of(&self, index: usize, legacy: syncline_model::ValueRef<'_>) -> Option<Value> {
-        let map = self.own.get(index).copied().flatten()?;
-        self.maps[map].get(legacy).map(syncline_model::ValueRef::to_owned)
+    /// The map of the ids in a staged column of pair `index`.
+    fn map_at(&self, index: usize, column: usize) -> Option<&IdMap> {
+        self.rewrites.get(index)?.as_ref()?.map_at(column).map(|m| &self.maps[m])
     }
 
-    /// The source key of a destination id.
-    pub fn legacy_of(&self, index: usize, new: syncline_model::ValueRef<'_>) -> Option<Value> {
-        let map = self.own.get(index).copied().flatten()?;
-        self.maps[map].legacy_of(new).map(syncline_model::ValueRef::to_owned)
+    /// The destination's key of a source key: `None` where a part of it has no mapping.
+    pub fn new_key(&self, index: usize, pair: &Pair, key: &Key) -> Option<Key> {
+        let part = |(&column, v): (&usize, &Value)| match self.map_at(index, column) {
+            Some(map) => map.get(v.view()).map(ValueRef::to_owned),
+            None => Some(v.clone()),
+        };
+        pair.key_at.iter().zip(&key.0).map(part).collect::<Option<Vec<_>>>().map(Key)
+    }
+
+    /// The source's key of a destination key: `None` where a part of it is nobody's new id.
+    pub fn legacy_key(&self, index: usize, pair: &Pair, key: &Key) -> Option<Key> {
+        let part = |(&column, v): (&usize, &Value)| match self.map_at(index, column) {
+            Some(map) => map.legacy_of(v.view()).map(ValueRef::to_owned),
+            None => Some(v.clone()),
+        };
+        pair.key_at.iter().zip(&key.0).map(part).collect::<Option<Vec<_>>>().map(Key)
     }
 
     /// The rows with the ids that are known already, nothing minted; rows without one come back as parked. For looking, not
@@ -95,14 +101,10 @@ impl IdMaps {
         let mut out = RowBatch::new(rows.width());
         let mut refused = Vec::new();
         let Some(Some(rewrite)) = self.rewrites.get(index) else { return (rows.clone(), refused) };
-        let map_of = |column: usize| {
-            let foreign = rewrite.foreign.iter().find(|(c, _)| *c == column).map(|(_, m)| *m);
-            foreign.or(rewrite.key.filter(|(c, _)| *c == column).map(|(_, m)| m))
-        };
         for row in rows.rows() {
             for column in 0..row.width() {
-                match map_of(column) {
-                    Some(map) if !row.get(column).is_null() => match self.maps[map].get(row.get(column)) {
+                match self.map_at(index, column) {
+                    Some(map) if !row.get(column).is_null() => match map.get(row.get(column)) {
                         Some(id) => out.push(id),
                         None => {
                             out.drop_partial();
@@ -172,7 +174,7 @@ impl MappingTable {
             rows.push(m.legacy.view());
             rows.push(m.new.view());
             if let Some(entity) = &self.entity {
-                rows.push(syncline_model::ValueRef::Text(entity));
+                rows.push(ValueRef::Text(entity));
             }
         }
         rows
@@ -356,14 +358,30 @@ impl Engine {
         source: &mut dyn Snapshot,
         dest: &mut dyn Snapshot,
     ) -> Result<Rest> {
-        let form = new_form(pair);
-        let mut live: BTreeSet<Vec<u8>> = BTreeSet::new();
-        let mut rest = Rest { extra: RowBatch::new(1), left_alone: 0, dest_rows: 0, source_rows: 0 };
+        let forms: Vec<IdForm> = pair.key_at.iter().map(|&c| IdForm::of(&pair.columns[c].logical)).collect();
+        // One spelling for both sides, as a hash: millions of keys are held at once.
+        let name = |key: &Key| {
+            let mut bytes = Vec::new();
+            for (form, v) in forms.iter().zip(&key.0) {
+                let part = form.canonical(form.take(v.view())?.view());
+                bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+                bytes.extend_from_slice(&part);
+            }
+            Some(xxhash_rust::xxh3::xxh3_128(&bytes))
+        };
+        let at: Vec<usize> = (0..pair.key_at.len()).collect();
+        let mut live: HashSet<u128> = HashSet::new();
+        let mut rest = Rest { extra: RowBatch::new(at.len()), left_alone: 0, dest_rows: 0, source_rows: 0, unknown: 0 };
         let mut stream = source.read(keys_request(&pair.source, &pair.key_source, &pair.filter_source)).await?;
         while let Some(batch) = stream.next().await? {
             let Batch::Rows(rows) = batch else { continue };
             rest.source_rows += rows.len() as u64;
-            live.extend(rows.rows().filter_map(|r| ids.new_of(index, r.get(0))).map(|n| form.canonical(n.view())));
+            for row in rows.rows() {
+                match ids.new_key(index, pair, &Key::of(row, &at)).as_ref().and_then(name) {
+                    Some(id) => drop(live.insert(id)),
+                    None => rest.unknown += 1,
+                }
+            }
         }
         drop(stream);
         let mut stream = dest.read(keys_request(&pair.dest, &pair.key_dest, &pair.filter_dest)).await?;
@@ -371,12 +389,12 @@ impl Engine {
             let Batch::Rows(rows) = batch else { continue };
             for row in rows.rows() {
                 rest.dest_rows += 1;
-                let id = form.take(row.get(0));
-                if id.as_ref().is_some_and(|id| live.contains(&form.canonical(id.view()))) {
+                let key = Key::of(row, &at);
+                if name(&key).is_some_and(|id| live.contains(&id)) {
                     continue;
                 }
-                if all || ids.legacy_of(index, row.get(0)).is_some() {
-                    rest.extra.push_encoded(row.encoded(0));
+                if all || ids.legacy_key(index, pair, &key).is_some() {
+                    at.iter().for_each(|&c| rest.extra.push_encoded(row.encoded(c)));
                 } else {
                     rest.left_alone += 1;
                 }
@@ -396,6 +414,8 @@ pub(crate) struct Rest {
     pub dest_rows: u64,
     /// Rows at the source.
     pub source_rows: u64,
+    /// Of those, the ones whose key at the destination nobody knows, for a part of it has no mapping.
+    pub unknown: u64,
 }
 
 fn keys_request(table: &Table, key: &[String], filter: &[Predicate]) -> ReadRequest {
@@ -478,12 +498,21 @@ pub(crate) struct MappingSink<'s> {
 impl Sink for MappingSink<'_> {
     async fn rows(&mut self, rows: &RowBatch) -> Result<Vec<Reject>> {
         let out = self.rewritten(rows);
-        if out.is_empty() { Ok(Vec::new()) } else { self.inner.rows(&out).await }
+        if !out.is_empty() {
+            let rejects = self.inner.rows(&out).await?;
+            rejects.into_iter().for_each(|r| self.refuse(r));
+        }
+        Ok(Vec::new())
     }
 
     async fn large(&mut self, row: &RowBatch, fields: &mut dyn LargeFields) -> Result<Option<Reject>> {
         let out = self.rewritten(row);
-        if out.is_empty() { Ok(None) } else { self.inner.large(&out, fields).await }
+        if !out.is_empty()
+            && let Some(reject) = self.inner.large(&out, fields).await?
+        {
+            self.refuse(reject);
+        }
+        Ok(None)
     }
 
     async fn raw(&mut self, _chunk: RawChunk) -> Result<()> {
@@ -507,5 +536,18 @@ impl MappingSink<'_> {
             }
         }
         out
+    }
+
+    /// What the destination refuses is known by its source key, too: by that it is listed and tried again.
+    fn refuse(&mut self, reject: Reject) {
+        let mut parked = crate::moving::parked(self.pair, reject);
+        let legacy = |(&column, v): (&usize, &Value)| match self.rewrite.map_at(column) {
+            Some(map) => self.maps[map].legacy_of(v.view()).map(ValueRef::to_owned),
+            None => Some(v.clone()),
+        };
+        if let Some(key) = self.pair.key_at.iter().zip(&parked.key.0).map(legacy).collect::<Option<Vec<_>>>() {
+            parked.key = Key(key);
+        }
+        self.refused.push(parked);
     }
 }

@@ -378,12 +378,16 @@ impl Builder<'_> {
             })?;
             target.validate = (o.validate == Some(true)).then_some(kind);
         }
-        if o.ids.is_some() && (self.key(policy)?.len() != 1 || policy.edits == crate::spec::Edits::Keep) {
-            return Err(self.fail(
-                "config_invalid",
-                "`ids` needs a key of one column and `edits: overwrite`",
-                "map ids in a mirror, of tables with one key column",
-            ));
+        if o.ids.is_some() && policy.edits == crate::spec::Edits::Keep {
+            let hint = "map ids in a mirror (`edits: overwrite`); merges compare records that both sides know by one key";
+            return Err(self.fail("config_invalid", "`ids` and `edits: keep` do not go together", hint));
+        }
+        let key = self.key(policy)?;
+        if o.ids.is_some() && key.len() != 1 {
+            let message = format!("`ids` maps keys of one column, and the key of `{}` is ({})", self.source.name, key.join(", "));
+            let hint =
+                "leave `ids` out: references to mapped streams are rewritten inside a key as well; or name one unique column with `key`";
+            return Err(self.fail("config_invalid", message, hint));
         }
         Ok(targets)
     }

@@ -185,7 +185,7 @@ impl<'a> StreamRun<'a> {
             return self.stage_one_record(text, source, dest, staged).await;
         }
         let fresh = self.pair.create.is_some();
-        if staged.ids.maps_key(self.index) {
+        if compare::has_rewritten_key(self.pair) {
             return self.stage_mapped(mode, fresh, source, dest, staged).await;
         }
         // Before anything looks at the whole destination: a window costs what changed, not what is there.
@@ -354,7 +354,13 @@ impl<'a> StreamRun<'a> {
         }
         let all = self.pair.owns == crate::spec::Owns::Table;
         let rest = self.engine.unmapped_rest(self.pair, self.index, staged.ids, all, source, dest).await?;
-        self.stage_deletions(rest.extra, rest.dest_rows, rest.source_rows, dest, staged).await?;
+        if rest.unknown > 0 && !rest.extra.is_empty() && self.pair.delete.is_some() {
+            let reason =
+                format!("{} records of the source refer to ids without a mapping: which rows are theirs cannot be told", rest.unknown);
+            self.result.held = Some((rest.extra, reason));
+        } else {
+            self.stage_deletions(rest.extra, rest.dest_rows, rest.source_rows, dest, staged).await?;
+        }
         self.result.extra += rest.left_alone;
         Ok(())
     }
@@ -475,10 +481,10 @@ impl<'a> StreamRun<'a> {
 
     /// The destination's key of a record that the source no longer has, if there is such a row and it is this stream's to delete.
     async fn owned_row(&self, key: &Key, keys: RowBatch, dest: &mut dyn Snapshot, staged: &mut Landing<'_>) -> Result<Option<RowBatch>> {
-        let there = if staged.ids.maps_key(self.index) {
-            let Some(id) = key.0.first().and_then(|k| staged.ids.new_of(self.index, k.view())) else { return Ok(None) };
-            let mut ids = RowBatch::new(1);
-            ids.push(id.view());
+        let there = if compare::has_rewritten_key(self.pair) {
+            let Some(new) = staged.ids.new_key(self.index, self.pair, key) else { return Ok(None) };
+            let mut ids = RowBatch::new(new.0.len());
+            ids.push_row(new.0.iter().map(Value::view));
             ids
         } else if self.pair.owns == crate::spec::Owns::Table {
             keys

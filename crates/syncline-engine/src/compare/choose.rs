@@ -144,7 +144,8 @@ pub fn has_comparable_key(pair: &Pair) -> bool {
 }
 
 /// Whether the two sides know a record by different ids.
-fn has_rewritten_key(pair: &Pair) -> bool {
+#[must_use]
+pub fn has_rewritten_key(pair: &Pair) -> bool {
     pair.policy.options.ids.is_some() || pair.foreign_ids.iter().any(|(c, _)| pair.key_at.contains(c))
 }
 

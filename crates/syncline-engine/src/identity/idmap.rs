@@ -48,6 +48,15 @@ impl Sample {
     }
 }
 
+impl Sample {
+    /// Not a second time what is shown already.
+    fn add_once(&mut self, m: Mapping) {
+        if self.shown.len() < SHOWN_MAX && !self.shown.contains(&m) {
+            self.add(m);
+        }
+    }
+}
+
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown: Vec<String> = self.shown.iter().map(ToString::to_string).collect();
@@ -141,9 +150,21 @@ impl IdMapBuilder {
             return Ok(());
         };
         if !self.insert(&l, &n)? {
+            // Both sides of the contradiction: a person has to choose between them.
+            for rival in self.rivals(&l, &n).into_iter().flatten() {
+                self.doubled.add_once(rival);
+            }
             self.doubled.add(found());
         }
         Ok(())
+    }
+
+    /// The mappings that are there of this legacy id, and of this new one.
+    fn rivals(&self, legacy: &Value, new: &Value) -> [Option<Mapping>; 2] {
+        let (by_legacy, by_new) = (self.legacy.canonical(legacy.view()), self.new.canonical(new.view()));
+        let back = self.back.get(by_new.as_slice()).map(|l| self.legacy.canonical(cell(l)));
+        let there = |key: &[u8]| self.forward.contains_key(key).then(|| self.mapping(key));
+        [there(&by_legacy), back.filter(|l| *l != by_legacy).and_then(|l| there(&l))]
     }
 
     /// False when it contradicts a mapping that is there.

@@ -17,6 +17,13 @@ pub struct Rewrite {
 }
 
 impl Rewrite {
+    /// The map of the ids in a column.
+    #[must_use]
+    pub fn map_at(&self, column: usize) -> Option<usize> {
+        let foreign = self.foreign.iter().find(|(c, _)| *c == column).map(|(_, m)| *m);
+        foreign.or(self.key.filter(|(c, _)| *c == column).map(|(_, m)| m))
+    }
+
     /// Appends the row with its new ids to `out`, or nothing when the row is refused. NULL references stay NULL; cells
     /// without ids are copied as they are.
     ///

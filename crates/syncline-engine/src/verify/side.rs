@@ -142,11 +142,12 @@ impl Side<'_> {
     /// These keys, named as the destination has them, as this side has them; keys it cannot have are left out.
     #[must_use]
     pub fn own_keys(&self, keys: RowBatch) -> RowBatch {
-        let Some((ids, index)) = self.ids.filter(|(ids, index)| ids.maps_key(*index)) else { return keys };
+        let Some((ids, index)) = self.ids else { return keys };
+        let at: Vec<usize> = (0..keys.width()).collect();
         let mut own = RowBatch::new(keys.width());
         for row in keys.rows() {
-            if let Some(legacy) = ids.legacy_of(index, row.get(0)) {
-                own.push(legacy.view());
+            if let Some(legacy) = ids.legacy_key(index, self.pair, &Key::of(row, &at)) {
+                own.push_row(legacy.0.iter().map(Value::view));
             }
         }
         own
