@@ -60,6 +60,7 @@ pub const POINTS: &[&str] = &[
     "apply.index",
     "apply.constraint",
     "apply.sequence",
+    "undo.drop",
     "apply.marker",
     "apply.end",
     "commit.intent",

@@ -275,6 +275,11 @@ pub trait StagedRun: Send {
     /// rows as deletions. Rows changed since then come back as rejects (`row_changed`) and stay as they are.
     async fn stage_undo(&mut self, stream: usize, run: &str) -> Result<Vec<Reject>>;
 
+    /// Locks the stream's table against writers; `apply` then removes it with all of its rows, children before parents. Where DDL commits
+    /// by itself the rows go with the transaction, and the empty table is left for the caller. Errors: `Conflict` (`table_needed`) where
+    /// a view reads it.
+    async fn stage_drop(&mut self, stream: usize) -> Result<()>;
+
     /// Applies everything: checks, updates and inserts parents first, deletes children first, marker last.
     async fn apply(&mut self) -> Result<Applied>;
 

@@ -273,6 +273,10 @@ impl StagedRun for BatchedRun<'_> {
         Err(Error::internal("an undo is one transaction"))
     }
 
+    async fn stage_drop(&mut self, _stream: usize) -> Result<()> {
+        Err(Error::internal("an undo is one transaction"))
+    }
+
     async fn apply(&mut self) -> Result<Applied> {
         // Also without a row: a table that the run makes has to be there.
         if self.spec.streams.iter().any(|s| s.create.is_some()) {

@@ -238,6 +238,10 @@ impl StagedRun for DryRun<'_> {
         Err(Error::internal("an undo is not planned"))
     }
 
+    async fn stage_drop(&mut self, _stream: usize) -> Result<()> {
+        Err(Error::internal("an undo is not planned"))
+    }
+
     async fn apply(&mut self) -> Result<Applied> {
         Ok(Applied { outcomes: std::mem::take(&mut self.outcomes), token: None, undoable: false })
     }

@@ -167,16 +167,7 @@ impl Engine {
     }
 
     async fn drop_table(&self, link: &mut Link, name: &TableName) -> Result<()> {
-        let new = syncline_connector::NewTable {
-            name: name.clone(),
-            columns: Vec::new(),
-            primary_key: Vec::new(),
-            uniques: Vec::new(),
-            foreign_keys: Vec::new(),
-            indexes: Vec::new(),
-            comment: None,
-        };
-        link.dest.prepare(&link.to.load_ddl(&new, name).bare.drop).await?;
+        link.dest.prepare(&drop_statements(link, name)).await?;
         link.dest_catalog = link.dest.discover().await?;
         Ok(())
     }
@@ -416,6 +407,20 @@ impl<'a> Load<'a> {
         let write = StreamWrite { deletes: syncline_connector::DeleteAction::Remove, ..write };
         RunSpec { marker, streams: vec![write], undo_rows_max: 0, forget: Vec::new() }
     }
+}
+
+/// What drops a table.
+pub(crate) fn drop_statements(link: &Link, name: &TableName) -> Vec<String> {
+    let new = syncline_connector::NewTable {
+        name: name.clone(),
+        columns: Vec::new(),
+        primary_key: Vec::new(),
+        uniques: Vec::new(),
+        foreign_keys: Vec::new(),
+        indexes: Vec::new(),
+        comment: None,
+    };
+    link.to.load_ddl(&new, name).bare.drop
 }
 
 fn asks_for_all(context: &RunContext<'_>) -> bool {

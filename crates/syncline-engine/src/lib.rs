@@ -40,6 +40,7 @@ pub mod spec;
 mod stream_run;
 pub mod transform;
 mod undo;
+mod undo_created;
 mod unfinished;
 mod verify;
 

@@ -203,7 +203,7 @@ impl Engine {
     ) -> Result<(), Stop> {
         let mut source = self.snapshot(link).await?;
         let order = crate::order::parents_first(pairs);
-        let mut created = remembered.created.clone();
+        let (mut created, mut made) = (remembered.created.clone(), Vec::new());
         let passes = order.iter().map(|&i| (i, Phase::Upserts)).chain(order.iter().rev().map(|&i| (i, Phase::Deletions)));
         for (i, phase) in passes {
             if phase == Phase::Upserts {
@@ -218,6 +218,9 @@ impl Engine {
                 // Whatever becomes of the streams behind it: the next run must know whose it is.
                 created.insert(pair[0].dest.name.to_string());
                 settlement.notes.push(crate::unfinished::created_note(&created));
+                made.push(pair[0].stream.clone());
+                let made: Vec<&str> = made.iter().map(String::as_str).collect();
+                settlement.notes.push(crate::undo_created::made_note(&context.run.id, &made));
             }
             let mut ids = self.read_maps(context, link, pairs).await?.only(i);
             let spec = self.part_spec(context, link, pair, phase, &ids, settlement).await?;
@@ -342,7 +345,7 @@ impl Engine {
         let observation = source.observation().clone();
         self.account(context, pairs, phase, runs, applied.outcomes, ids, source, settlement).await?;
         settlement.minted.extend(minted.into_iter().map(|m| (m.stream, m.rows)));
-        settlement.undoable = settlement.undoable_with(applied.undoable);
+        settlement.undoable = settlement.undoable_with(applied.undoable && crate::undo_created::can_be_dropped(pairs));
         settlement.observation = Some((observation.at, observation.open.clone()));
         self.progress.phase("commit");
         Ok(applied.token)
@@ -387,7 +390,7 @@ impl Engine {
         &self,
         pairs: &[Pair],
         remembered: &crate::pairing::Remembered,
-        _context: &RunContext<'_>,
+        context: &RunContext<'_>,
         settlement: &mut Settlement,
     ) {
         let mut created = remembered.created.clone();
@@ -397,6 +400,10 @@ impl Engine {
             shapes.insert(p.stream.clone(), p.source.columns.iter().map(|c| (c.name.clone(), c.native.clone())).collect());
         }
         crate::unfinished::made(settlement);
+        let made: Vec<&str> = pairs.iter().filter(|p| p.create.is_some()).map(|p| p.stream.as_str()).collect();
+        if !made.is_empty() {
+            settlement.notes.push(crate::undo_created::made_note(&context.run.id, &made));
+        }
         let json = |v: serde_json::Result<String>| v.expect("invariant: maps of strings serialise");
         settlement.notes.push((crate::link::NOTE_CREATED.to_owned(), json(serde_json::to_string(&created))));
         settlement.notes.push((crate::link::NOTE_SHAPES.to_owned(), json(serde_json::to_string(&shapes))));

@@ -210,7 +210,10 @@ impl<'a> StreamRun<'a> {
     async fn load_state(&mut self) -> Result<()> {
         let (sync, scope) = (&self.context.sync.name, self.context.scope);
         let mut tx = self.engine.store.begin().await?;
-        self.result.position = tx.load_position(sync, scope, &self.pair.stream).await?;
+        // A table that is not there holds nothing of what its position says was synced.
+        if self.pair.create.is_none() {
+            self.result.position = tx.load_position(sync, scope, &self.pair.stream).await?;
+        }
         let filter = ParkedFilter {
             sync: Some(sync.clone()),
             scope: Some(scope.to_owned()),

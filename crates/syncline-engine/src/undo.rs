@@ -29,7 +29,7 @@ impl Engine {
             return Err(config("undone_already", format!("run {} was undone already by {by}", target.number), "see `syncline runs`"));
         }
         if !target.undoable {
-            let hint = "before-images are kept with `undo: on` for runs that change at most 100,000 rows of tables that were there before";
+            let hint = "before-images are kept with `undo: on` for runs that change at most 100,000 rows; tables that a run made are dropped again";
             return Err(config("not_undoable", format!("run {} kept no before-images", target.number), hint));
         }
         let options = RunOptions { kind: RunKind::Undo, scope: Some(target.scope.clone()), ..RunOptions::default() };
@@ -61,10 +61,13 @@ impl Engine {
         let mut link = self.link(sync).await?;
         let remembered = self.remembered(&sync.name).await?;
         let scope = (!context.scope.is_empty()).then_some(context.scope);
+        let made = self.made_by(target).await?;
         let pairs: Vec<Pair> = link
             .pairs(sync, scope, &[], &remembered)?
             .into_iter()
             .filter(|p| target.streams.iter().any(|s| s.stream == p.stream))
+            // A table that is to be dropped and is gone is as it should be.
+            .filter(|p| p.create.is_none() || !made.contains(&p.stream))
             .collect();
         if let Some(gone) = pairs.iter().find(|p| p.create.is_some()) {
             let e = syncline_connector::Error::new(
@@ -85,8 +88,14 @@ impl Engine {
             RunSpec { marker: marker.clone(), streams: pairs.iter().map(undo_write).collect(), undo_rows_max: 0, forget: Vec::new() };
         let mut staged = link.dest.begin(spec.clone()).await?;
         let mut refused = Vec::new();
-        for index in 0..pairs.len() {
-            refused.push(staged.stage_undo(index, &target.id).await?);
+        for (index, pair) in pairs.iter().enumerate() {
+            let dropped = made.contains(&pair.stream);
+            refused.push(if dropped { Vec::new() } else { staged.stage_undo(index, &target.id).await? });
+        }
+        let kept = self.stage_drops(&mut link, &pairs, &made, &mut *staged).await?;
+        if kept.iter().any(|k| !k.is_empty()) {
+            staged.abort().await?;
+            return self.refuse_drops(context, &pairs, &kept).await;
         }
         let applied = staged.apply().await?;
         // The destination is not where the positions say any more: the next run compares everything.
@@ -96,11 +105,29 @@ impl Engine {
             account_undo(context, pair, &refused, &outcome, self.clock.now(), &mut settlement);
         }
         settlement.notes.push(crate::rewound::last_commit(&marker));
+        crate::undo_created::forget(&remembered, &pairs, &made, &mut settlement);
+        self.note_emptied(&sync.name, &link, &pairs, &made).await?;
         self.save_intent(&context.run.id, &marker, applied.token.clone(), &settlement).await?;
         fail::passable("commit.intent")?;
         crate::batch::commit_or_ask(&mut *link.dest, &mut *staged, &spec, applied.token.as_deref()).await?;
         fail::passable("commit.recorded").map_err(|e| Stop::Unsettled(e.into()))?;
-        self.settle(context.run, &settlement).await.map(drop).map_err(Stop::Unsettled)
+        self.settle(context.run, &settlement).await.map_err(Stop::Unsettled)?;
+        drop(staged);
+        if let Err(e) = self.drop_unfinished(&sync.name, &mut link).await {
+            tracing::warn!(code = e.code(), "an emptied table is still there, the next run drops it: {e}");
+        }
+        Ok(())
+    }
+
+    /// Rows that nobody but the destination has stand in the way: they are listed, and nothing was undone.
+    async fn refuse_drops(&self, context: &RunContext<'_>, pairs: &[Pair], kept: &[Vec<syncline_connector::Reject>]) -> Result<(), Stop> {
+        let mut settlement = Settlement::default();
+        for (pair, kept) in pairs.iter().zip(kept) {
+            account_undo(context, pair, kept, &syncline_connector::StreamOutcome::default(), self.clock.now(), &mut settlement);
+        }
+        settlement.remarks.push("tables that the run made hold rows that the source does not have so; nothing was undone".to_owned());
+        self.settle(context.run, &settlement).await?;
+        Ok(())
     }
 }
 

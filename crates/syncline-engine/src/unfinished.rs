@@ -61,6 +61,19 @@ impl Engine {
         self.save_making(sync, &text).await
     }
 
+    /// Writes down which tables the run is about to empty, where an empty table is all that a transaction can leave of one.
+    pub(crate) async fn note_emptied(&self, sync: &str, link: &Link, pairs: &[Pair], made: &BTreeSet<String>) -> Result<()> {
+        if link.dest.capabilities().transactional_ddl {
+            return Ok(());
+        }
+        let order = crate::order::parents_first(pairs);
+        let emptied = order.into_iter().rev().map(|i| &pairs[i]).filter(|p| made.contains(&p.stream));
+        let making: Vec<Making> =
+            emptied.map(|p| Making { table: p.dest.name.clone(), drop: crate::first_load::drop_statements(link, &p.dest.name) }).collect();
+        let text = serde_json::to_string(&making).expect("invariant: names and statements serialise");
+        self.save_making(sync, &text).await
+    }
+
     async fn save_making(&self, sync: &str, text: &str) -> Result<()> {
         let mut tx = self.store.begin().await?;
         tx.save_note(sync, NOTE_MAKING, text).await?;

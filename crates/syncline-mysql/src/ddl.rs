@@ -14,7 +14,7 @@ const INDEX_PREFIX_CHARS: u32 = 191;
 /// The statements that make `table`. The primary key is part of CREATE: InnoDB stores the rows in it.
 pub(crate) fn create(table: &NewTable) -> TableDdl {
     let sql_name = quote::table(&table.name);
-    let mut ddl = TableDdl { drop: vec![format!("DROP TABLE {sql_name}")], ..TableDdl::default() };
+    let mut ddl = TableDdl { drop: drop_statements(&sql_name), ..TableDdl::default() };
     let table = &narrowed(table, &mut ddl);
     let identity = table.columns.iter().find(|c| c.identity != Identity::No).map(|c| c.name.clone());
     let counted = identity.filter(|i| table.primary_key.first() == Some(i));
@@ -66,6 +66,11 @@ pub(crate) fn load(table: &NewTable, load: &TableName) -> LoadDdl {
     let rename = format!("RENAME TABLE {} TO {}", quote::table(load), quote::table(&table.name));
     let place = TableDdl { create: vec![rename], keys: whole.keys, foreign_keys: whole.foreign_keys, ..TableDdl::default() };
     LoadDdl { bare, place }
+}
+
+/// Tables that are dropped together may point at each other.
+fn drop_statements(table: &str) -> Vec<String> {
+    vec!["SET foreign_key_checks = 0".to_owned(), format!("DROP TABLE {table}"), "SET foreign_key_checks = 1".to_owned()]
 }
 
 /// Adds a column, with NULL allowed: rows that are there have no value for it yet.

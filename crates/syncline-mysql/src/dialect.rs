@@ -151,9 +151,22 @@ impl Dialect for Sql {
         }
     }
 
-    fn lock_table(&self, _table: &str) -> Option<String> {
-        // LOCK TABLES would commit; row locks of the statements themselves serve.
-        None
+    fn views_over(&self, table: &TableName) -> Option<String> {
+        let schema = table.schema.as_ref().map_or_else(|| "DATABASE()".to_owned(), |s| self.literal(s));
+        let name = self.literal(&format!("`{}`", table.name));
+        Some(format!(
+            "SELECT table_name AS name FROM information_schema.views WHERE table_schema = {schema} AND INSTR(view_definition, {name}) > 0"
+        ))
+    }
+
+    fn drop_tables(&self, tables: &[&str]) -> Vec<String> {
+        let (before, after) = self.cycle_guard();
+        before.into_iter().chain(tables.iter().map(|t| format!("DELETE FROM {t}"))).chain(after).collect()
+    }
+
+    fn lock_table(&self, table: &str) -> Option<String> {
+        // LOCK TABLES would commit. This locks every row and the gaps between them.
+        Some(format!("SELECT COUNT(*) FROM {table} FOR UPDATE"))
     }
 
     fn lock_rows(&self, table: &str, stage: &str, on: &str) -> Option<String> {

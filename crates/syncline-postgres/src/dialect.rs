@@ -180,8 +180,13 @@ impl Dialect for PgDialect {
         }
     }
 
-    fn lock_table(&self, _table: &str) -> Option<String> {
-        None
+    fn drop_tables(&self, tables: &[&str]) -> Vec<String> {
+        // One statement, so that foreign keys among them are no reason to refuse.
+        vec![format!("DROP TABLE {}", tables.join(", "))]
+    }
+
+    fn lock_table(&self, table: &str) -> Option<String> {
+        Some(format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE"))
     }
 
     fn lock_rows(&self, table: &str, stage: &str, on: &str) -> Option<String> {

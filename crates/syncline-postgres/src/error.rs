@@ -47,6 +47,7 @@ pub fn classify(state: &str) -> (ErrorKind, &'static str) {
         "3D000" => (K::Invalid, "database_missing"),
         "3F000" => (K::Invalid, "schema_missing"),
         "42501" => (K::Unauthorized, "rights_missing"),
+        "2BP01" => (K::Conflict, "table_needed"),
         "42P01" => (K::SchemaMismatch, "table_missing"),
         "42703" => (K::SchemaMismatch, "column_missing"),
         "42704" => (K::SchemaMismatch, "type_missing"),

@@ -126,7 +126,7 @@ impl SqlRun {
     /// Keeps what this run is about to change, or sees to it that the writes do. More than `undo_rows_max` rows, or where they cannot be
     /// kept: then none are.
     pub(crate) async fn save_before_images(&mut self) -> Result<()> {
-        if self.undo_rows_max == 0 || !self.bookkeeping || self.streams.iter().any(|s| s.write.path.is_straight()) {
+        if self.undo_rows_max == 0 || !self.bookkeeping {
             return Ok(());
         }
         self.pass("apply.before").await?;
@@ -143,7 +143,7 @@ impl SqlRun {
             return self.forget_images().await;
         }
         for stream in 0..self.streams.len() {
-            if self.streams[stream].is_staged() && self.images_left.is_some() {
+            if self.streams[stream].is_kept() && self.images_left.is_some() {
                 if with_writes {
                     self.streams[stream].images = Images::WithWrites;
                 } else {
@@ -177,7 +177,7 @@ impl SqlRun {
     /// Whether the images of all changes stay within the limit. Counted only where the staged rows are more than that.
     async fn images_fit(&mut self) -> Result<bool> {
         let Some(left) = self.images_left else { return Ok(false) };
-        let staged: Vec<usize> = (0..self.streams.len()).filter(|&i| self.streams[i].is_staged()).collect();
+        let staged: Vec<usize> = (0..self.streams.len()).filter(|&i| self.streams[i].is_kept()).collect();
         if staged.iter().map(|&i| self.streams[i].staged_now()).sum::<u64>() <= left {
             return Ok(true);
         }

@@ -6,6 +6,7 @@
 mod bookkeeping;
 mod checks;
 mod delete;
+mod drop;
 mod narrow;
 mod order;
 mod run;

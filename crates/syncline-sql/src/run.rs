@@ -201,6 +201,7 @@ impl SqlRun {
             self.delete_group(group).await?;
         }
         self.finish_tables().await?;
+        self.drop_tables().await?;
         self.save_after_hashes().await?;
         self.refuse_rejects_when_strict()?;
         self.write_marker().await?;
@@ -301,6 +302,11 @@ impl StagedRun for SqlRun {
     async fn stage_undo(&mut self, stream: usize, run: &str) -> Result<Vec<Reject>> {
         self.finish_load().await?;
         self.undo_into_staging(stream, run).await
+    }
+
+    async fn stage_drop(&mut self, stream: usize) -> Result<()> {
+        self.finish_load().await?;
+        self.mark_for_drop(stream).await
     }
 
     async fn apply(&mut self) -> Result<Applied> {

@@ -200,6 +200,18 @@ pub trait Dialect: Send + Sync {
     /// admits none (a NULL is used where the column allows it).
     fn placeholder(&self, column: &Column, key: &[&Column]) -> Option<String>;
 
+    /// A query that names the views that read the table, where dropping it would not be refused for them; one column, one row each.
+    fn views_over(&self, table: &TableName) -> Option<String> {
+        let _ = table;
+        None
+    }
+
+    /// Statements that remove tables (quoted names, children before parents) and all of their rows. Where DDL commits by itself only the
+    /// rows go, and foreign keys of the tables are not looked at meanwhile.
+    fn drop_tables(&self, tables: &[&str]) -> Vec<String> {
+        tables.iter().map(|t| format!("DROP TABLE {t}")).collect()
+    }
+
     /// Statement that locks the table against concurrent writers of the same rows, or none.
     fn lock_table(&self, table: &str) -> Option<String>;
 

@@ -31,6 +31,8 @@ pub struct Stream {
     pub made: Made,
     /// The destination table was made by this run already.
     pub created: bool,
+    /// The table goes with this run (`undo` of the run that made it).
+    pub dropped: bool,
     /// Rows hold a placeholder instead of a unique value until they are updated.
     pub let_go: bool,
     /// Unique keys whose columns take no placeholder, as the system has shown.
@@ -93,6 +95,7 @@ impl Stream {
             write,
             made: Made::default(),
             created: false,
+            dropped: false,
             let_go: false,
             no_placeholder: Vec::new(),
             foreseen: false,
@@ -134,6 +137,11 @@ impl Stream {
         let same = |columns: &[String]| columns.len() == self.write.key.len() && columns.iter().all(|c| self.write.key.contains(c));
         let t = &self.write.table;
         same(&t.primary_key) || t.uniques.iter().any(|u| same(&u.columns))
+    }
+
+    /// What happens to its rows is kept for an undo. Not of a table that this run makes: its undo is its drop (R26).
+    pub fn is_kept(&self) -> bool {
+        self.is_staged() && self.write.create.is_none()
     }
 
     /// Columns that an update sets: staged, not part of the key.

@@ -111,6 +111,11 @@ impl Dialect for SqliteDialect {
         }
     }
 
+    fn views_over(&self, table: &TableName) -> Option<String> {
+        let name = self.literal(&table.name.to_lowercase());
+        Some(format!("SELECT name FROM sqlite_schema WHERE type = 'view' AND instr(lower(sql), {name}) > 0"))
+    }
+
     fn lock_table(&self, _table: &str) -> Option<String> {
         None
     }

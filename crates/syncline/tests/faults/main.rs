@@ -13,4 +13,5 @@ mod moving_source;
 mod parts;
 mod rig;
 mod sizes;
+mod undo_created;
 mod values;
