@@ -161,3 +161,22 @@ fn a_first_load_leaves_nothing_per_row_beside_its_tables() {
         }
     }
 }
+
+// rule: R26, R18
+#[test]
+fn tables_of_a_run_that_failed_half_way_are_dropped_too() {
+    for kind in ["postgres", "mysql", "sqlite"] {
+        let (source, world) = (Side::postgres(), World::new(""));
+        let dest = destination(kind, &world);
+        source.execute("CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY); INSERT INTO a VALUES (1), (2); INSERT INTO b VALUES (3)");
+        world.configure(&crate::rig::config(&source, &dest, "    atomic: stream\n"));
+        let failed = world.syncline_with(&["run"], &[("SYNCLINE_FAIL", "apply.marker=error@2")]);
+        assert_eq!(failed.code, Some(1), "{}", failed.said());
+        assert_eq!(dest.value("SELECT count(*) FROM a"), "2", "{kind}");
+        let undo = world.syncline(&["undo", "last", "--json"]).ends_with(0).json()[0].clone();
+        assert_eq!(undo["books"]["deleted"], 2, "{kind}: {undo:#}");
+        assert!(!user_tables(&dest).contains(&"a".to_owned()), "{kind}");
+        world.run(&[], 0);
+        assert_eq!(user_tables(&dest), ["a", "b"], "{kind}");
+    }
+}
