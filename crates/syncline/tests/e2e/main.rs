@@ -18,6 +18,7 @@ mod remembered;
 mod same;
 mod scopes;
 mod shapes;
+mod verifying;
 
 #[path = "../faults/rig/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests of faults, which need more of it")]
