@@ -1,13 +1,16 @@
 //! From what was read and what was applied to the books, the lists and the next position of each stream.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use syncline_connector::{Error, ErrorKind, Observation, Predicate, Snapshot, StreamOutcome, WritePath};
 use syncline_model::{Books, Key, LogicalType, RowBatch, Value, json};
 use syncline_store::rows::{DeletionRow, ParkedRow, PositionRow, StreamRow};
 
+use crate::compare::Seen;
 use crate::engine::{Engine, Result};
 use crate::horizon;
+use crate::link::Link;
 use crate::mapped::IdMaps;
 use crate::moving::{Parked, parked};
 use crate::pairing::Pair;
@@ -79,11 +82,8 @@ impl Engine {
             settlement.remarks.extend(result.remarks.iter().cloned());
             settlement.conflicts.extend(result.conflicts.iter().cloned());
             self.progress.stream_finished(&pair.stream, &books);
-            settlement.segments.extend(result.segments.take().map(|s| (pair.stream.clone(), s)));
+            settlement.seen.extend(result.seen.take().map(|s| (pair.stream.clone(), Arc::new(s))));
             merge_stream(settlement, self.stream_row(pair, &result, books, &all));
-            if phase != Phase::Upserts || pair.delete.is_none() {
-                self.remember_segments(context, pair, settlement).await?;
-            }
         }
         Ok(())
     }
@@ -125,18 +125,28 @@ impl Engine {
         Ok(())
     }
 
-    /// Remembers the digests of a stream that left both sides agreeing. What another run remembered stays: it is a fact about rows
-    /// that looked so, and of use as soon as they look so again.
-    async fn remember_segments(&self, context: &RunContext<'_>, pair: &Pair, settlement: &mut Settlement) -> Result<()> {
-        let Some((shape, rows)) = settlement.segments.remove(&pair.stream) else { return Ok(()) };
-        let agreed = |b: &Books| b.written() + b.parked + b.kept + b.held_back + b.merged == 0;
-        if settlement.streams.iter().any(|s| s.stream == pair.stream && agreed(&s.books)) {
-            let (sync, scope) = (&context.sync.name, context.scope);
-            let mut tx = self.store.begin().await?;
-            tx.save_segments(sync, scope, &pair.stream, &shape, &rows).await?;
-            tx.save_note(sync, &format!("segments/{scope}/{}", pair.stream), &shape).await?;
-            tx.commit().await?;
+    /// Remembers the digests of streams that this run left agreeing and had to read for that. What another run remembered stays: it is a
+    /// fact about rows that looked so, and of use as soon as they look so again. To remember nothing costs a read, so nothing fails here.
+    pub(crate) async fn remember_segments(&self, context: &RunContext<'_>, link: &mut Link, settlement: &mut Settlement) {
+        for (stream, seen) in std::mem::take(&mut settlement.seen) {
+            let agreed = |b: &Books| b.written() + b.parked + b.kept + b.held_back + b.merged == 0 && b.fetched > 0;
+            if settlement.streams.iter().any(|s| s.stream == stream && agreed(&s.books))
+                && let Err(e) = self.remember_stream(context, link, &stream, &seen).await
+            {
+                tracing::warn!(stream, error = %e, "digests were not remembered");
+            }
         }
+    }
+
+    async fn remember_stream(&self, context: &RunContext<'_>, link: &mut Link, stream: &str, seen: &Seen) -> Result<()> {
+        let mut dest = link.dest.snapshot().await?;
+        let rows = seen.still_there(&mut *dest).await?;
+        dest.close().await?;
+        let (sync, scope) = (&context.sync.name, context.scope);
+        let mut tx = self.store.begin().await?;
+        tx.save_segments(sync, scope, stream, &seen.shape, &rows).await?;
+        tx.save_note(sync, &format!("segments/{scope}/{stream}"), &seen.shape).await?;
+        tx.commit().await?;
         Ok(())
     }
 }

@@ -271,8 +271,7 @@ impl<'a> Load<'a> {
         landed.filter_dest = Vec::new();
         let choice = compare::choose(&landed, link.source.capabilities(), link.dest.capabilities());
         let mut dest = link.dest.snapshot().await?;
-        let nothing = compare::Memory { decided_by: "", segments: &|_| Vec::new() };
-        let found = compare::differ(&landed, choice, (&mut *source, &mut *dest), nothing).await?;
+        let found = compare::differ(&landed, choice, (&mut *source, &mut *dest), compare::Memory::none()).await?;
         dest.close().await?;
         self.kept = found.source_rows - (found.fetch.len() as u64).min(found.source_rows);
         tracing::info!(stream = %self.pair.stream, kept = self.kept, changed = found.fetch.len(), gone = found.extra.len(), "first load goes on");

@@ -88,7 +88,7 @@ impl Settlement {
             positions: Vec::new(),
             observation: None,
             forgotten: Vec::new(),
-            segments: BTreeMap::new(),
+            seen: BTreeMap::new(),
             before: Some(before),
             notes,
             ..self.clone()
@@ -111,7 +111,7 @@ impl Settlement {
 
     /// Takes the lists for the next part, which puts them on record with its own; books and positions stay.
     pub(crate) fn split_off(&mut self) -> Self {
-        let part = Self { positions: Vec::new(), observation: None, forgotten: Vec::new(), segments: BTreeMap::new(), ..self.clone() };
+        let part = Self { positions: Vec::new(), observation: None, forgotten: Vec::new(), seen: BTreeMap::new(), ..self.clone() };
         self.clear_lists();
         part
     }
@@ -138,7 +138,7 @@ impl Settlement {
             remarks: kept.remarks,
             undoable: kept.undoable,
             before: kept.before,
-            segments: kept.segments,
+            seen: kept.seen,
             ..Self::default()
         };
     }

@@ -185,6 +185,7 @@ impl Engine {
         fail::passable("commit.intent")?;
         commit_or_ask(&mut *link.dest, &mut *staged, &spec, token.as_deref()).await?;
         fail::passable("commit.recorded").map_err(|e| Stop::Unsettled(e.into()))?;
+        self.remember_segments(context, link, settlement).await;
         let status = self.settle(context.run, settlement).await.map_err(Stop::Unsettled)?;
         tracing::info!(?status, "run ended");
         Ok(())
@@ -237,6 +238,7 @@ impl Engine {
         }
         source.close().await?;
         self.remember_shapes(pairs, remembered, context, settlement);
+        self.remember_segments(context, link, settlement).await;
         self.settle(context.run, settlement).await?;
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! (the intent), so that a run that died in between is settled by the next one, exactly as it would have been (R24).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use syncline_connector::{CommitFate, ErrorKind, Marker};
@@ -9,9 +10,10 @@ use syncline_model::Books;
 use syncline_store::StateTx;
 use syncline_store::rows::{
     ConflictRow, DeletionRow, ObservationRow, ParkedRow, PositionRow, RunError, RunFilter, RunFinish, RunIntent, RunRow, RunStatus,
-    SegmentRow, StreamRow,
+    StreamRow,
 };
 
+use crate::compare::Seen;
 use crate::engine::{Engine, EngineError, Result};
 use crate::parts::OnRecord;
 use crate::spec::SyncSpec;
@@ -50,9 +52,9 @@ pub struct Settlement {
     /// Streams whose positions and remembered digests are void, because the destination is no longer where they say.
     #[serde(default)]
     pub forgotten: Vec<String>,
-    /// Digests of streams whose deletions are still to come, with their shape: remembered when those leave both sides agreeing, too.
+    /// Digests of streams, remembered when all of the run is committed and left both sides agreeing.
     #[serde(skip)]
-    pub segments: BTreeMap<String, (String, Vec<SegmentRow>)>,
+    pub seen: BTreeMap<String, Arc<Seen>>,
     /// A run that commits in parts: what is on record of it so far. The lists above are then those of the part under way, while books,
     /// remarks and `undoable` are those of the whole run up to and with it.
     #[serde(default)]

@@ -19,6 +19,8 @@ use crate::pipeline::{Phase, RunContext};
 use crate::reach::{self, Ours};
 use crate::spec::{Edits, Mode};
 
+/// The share of the memory budget for keys that differ; more of them, and every row is read.
+const KEYS_SHARE: u64 = 8;
 /// Keys asked for in one read.
 const KEYS_PER_READ: usize = 10_000;
 
@@ -51,8 +53,8 @@ pub(crate) struct StreamResult {
     pub cascades: Vec<String>,
     /// Destination rows left alone.
     pub extra: u64,
-    /// Segments to remember, with their shape.
-    pub segments: Option<(String, Vec<SegmentRow>)>,
+    /// Segments to remember.
+    pub seen: Option<compare::Seen>,
     /// Position before this run.
     pub position: Option<PositionRow>,
     /// Rows of the window that are not older than the last success.
@@ -131,7 +133,7 @@ impl<'a> StreamRun<'a> {
             held: None,
             cascades: Vec::new(),
             extra: 0,
-            segments: None,
+            seen: None,
             position: None,
             after_last: 0,
             cursor_max: None,
@@ -382,17 +384,27 @@ impl<'a> StreamRun<'a> {
         self.engine.progress.stream_started(&self.pair.stream, "compare", self.pair.source.rows_estimate);
         let stored = if choice == Choice::Remembered { self.remembered_segments().await? } else { None };
         let lookup = |shape: &str| stored.as_ref().filter(|(s, _)| s == shape).map(|(_, rows)| rows.clone()).unwrap_or_default();
-        let memory = compare::Memory { decided_by: &staged.ids.fingerprint(self.index), segments: &lookup };
+        // Without comparable keys, only the hashes tell what is to be deleted.
+        let may_read_all = self.pair.delete.is_none() || compare::has_comparable_key(self.pair);
+        let share = usize::try_from(self.context.sync.memory / KEYS_SHARE).unwrap_or(usize::MAX);
+        let memory = compare::Memory {
+            decided_by: &staged.ids.fingerprint(self.index),
+            segments: &lookup,
+            keys_bytes_max: may_read_all.then_some(share),
+        };
         let found = compare::differ(self.pair, choice, (&mut *source, &mut *dest), memory).await?;
         self.result.digest = Some(choice);
+        if choice == Choice::Remembered {
+            self.result.seen = Some(found.seen);
+        }
+        if found.everything {
+            return self.stage_all(1, source, dest, staged).await;
+        }
         if self.phase != Phase::Deletions {
             syncline_connector::fail::passable("diff.fetch")?;
             self.result.in_scope = found.source_rows;
             self.result.equal_by_digest = found.source_rows - (found.fetch.len() as u64).min(found.source_rows);
             self.move_keys(&found.fetch, source, dest, staged).await?;
-        }
-        if choice == Choice::Remembered {
-            self.result.segments = Some((found.shape, found.segments));
         }
         if self.phase == Phase::Upserts {
             return Ok(());

@@ -109,8 +109,7 @@ async fn strangers(link: &Link, pair: &Pair, source: &mut dyn Snapshot, dest: &m
     }
     // Every row of the table, also those that a deletion policy has marked.
     let whole = Pair { filter_dest: Vec::new(), ..pair.clone() };
-    let nothing = compare::Memory { decided_by: "", segments: &|_| Vec::new() };
-    let found = compare::differ(&whole, choice, (&mut *source, &mut *dest), nothing).await?;
+    let found = compare::differ(&whole, choice, (&mut *source, &mut *dest), compare::Memory::none()).await?;
     let detail = "not as the source has it; its table was left as it is";
     let reject = |key: Key| Reject { row: key.0, column: None, code: "row_changed", detail: detail.to_owned() };
     let at: Vec<usize> = (0..pair.key_at.len()).collect();

@@ -194,9 +194,10 @@ impl Split {
         let width = span.and_then(|(lo, hi)| u128::try_from(hi - lo + 1).ok());
         match width.filter(|w| *w <= u128::from(rows) * KEYS_PER_ROW_MAX) {
             Some(width) => {
-                let size = u64::try_from(width.div_ceil(u128::from(wanted))).unwrap_or(u64::MAX).max(1);
-                // Remembered segments are worth something only while they stay the same, as rows come and go.
-                Self::Ranges { size: if choice.is_comparable() { size } else { size.next_power_of_two() } }
+                let of = |width: u128| u64::try_from(width.div_ceil(u128::from(wanted))).unwrap_or(u64::MAX).max(1);
+                // Remembered segments are worth something only while they stay the same as rows come and go: the first gap in keys
+                // without gaps must not change them, either.
+                Self::Ranges { size: if choice.is_comparable() { of(width) } else { of(width * 3 / 4).next_power_of_two() } }
             }
             None => Self::Buckets { digits: (1..4u8).find(|d| 16u64.pow(u32::from(*d)) >= wanted).unwrap_or(4) },
         }
@@ -260,6 +261,7 @@ mod tests {
         let of = |rows: u64| Split::of(Choice::Remembered, rows, Some((1, i128::from(rows))));
         assert_eq!((of(20_000), of(1_000_000)), (Split::Ranges { size: 1 }, Split::Ranges { size: 32 }));
         assert_eq!((of(1_000_001), of(1_020_000)), (of(1_000_000), of(1_000_000)));
+        assert_eq!(Split::of(Choice::Remembered, 20_000, Some((1, 21_000))), of(20_000));
         assert_eq!(Split::of(Choice::Remembered, 20_000, None), Split::Buckets { digits: 4 });
     }
 }

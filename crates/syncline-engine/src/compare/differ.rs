@@ -17,6 +17,8 @@ const GROUP_ROWS: u64 = 50_000;
 /// What differs between the two sides of a stream.
 #[derive(Debug)]
 pub struct Difference {
+    /// So much differs, or may, that reading every row is cheaper than telling them apart; `fetch` and `extra` are then incomplete.
+    pub everything: bool,
     /// Keys (source columns) that the destination lacks or holds differently, or that cannot be told without reading.
     pub fetch: RowBatch,
     /// Keys (destination columns) that the source lacks.
@@ -26,9 +28,28 @@ pub struct Difference {
     /// Rows at the destination in scope, marked ones left out.
     pub dest_rows: u64,
     /// Segments of both sides as they are now, for remembering.
-    pub segments: Vec<SegmentRow>,
-    /// What the segments depend on.
+    pub seen: Seen,
+}
+
+/// Segments of both sides, as a run saw them before it wrote.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// What they depend on.
     pub shape: String,
+    /// Both sides' digests.
+    pub segments: Vec<SegmentRow>,
+    /// How to ask the destination for its own again.
+    ask_dest: DigestRequest,
+}
+
+impl Seen {
+    /// The segments that the destination still shows as they were seen. Rows were found equal when they were applied, which is later: in
+    /// between somebody else may have put right what had been seen wrong, and what was seen wrong must never be remembered as agreed on.
+    pub async fn still_there(&self, dest: &mut dyn Snapshot) -> Result<Vec<SegmentRow>> {
+        let now: HashMap<i64, SegmentDigest> = dest.digest(&self.ask_dest).await?.into_iter().map(|s| (s.id, s)).collect();
+        let same = |s: &&SegmentRow| now.get(&s.id).map_or((0, 0), |n| (n.rows, n.hash)) == s.destination;
+        Ok(self.segments.iter().filter(same).copied().collect())
+    }
 }
 
 /// Keys that only one side has.
@@ -52,6 +73,15 @@ pub struct Memory<'a> {
     pub decided_by: &'a str,
     /// The segments in which both sides agreed, for a shape. Asked for with `Choice::Remembered` only.
     pub segments: &'a (dyn Fn(&str) -> Vec<SegmentRow> + Sync),
+    /// Keys that differ are listed up to this many bytes; `None` lists all of them, however many there are.
+    pub keys_bytes_max: Option<usize>,
+}
+
+impl Memory<'static> {
+    /// Nothing is known, and all keys that differ are wanted.
+    pub fn none() -> Self {
+        Self { decided_by: "", segments: &|_| Vec::new(), keys_bytes_max: None }
+    }
 }
 
 /// Finds the keys that differ.
@@ -76,16 +106,24 @@ pub async fn differ(pair: &Pair, choice: Choice, sides: Snapshots<'_>, memory: M
             now.iter().filter(|s| before.get(&s.id) != Some(*s) || !whole(s)).map(|s| (s.id, s.source.0.max(s.destination.0))).collect()
         }
     };
+    // Nothing but reading tells equal rows apart where hashes cannot be compared.
+    let doubtful: u64 = if choice.is_comparable() { 0 } else { different.iter().map(|(_, rows)| rows).sum() };
+    let rows = |list: &[SegmentDigest]| list.iter().map(|s| s.rows).sum::<u64>();
+    let (source_rows, dest_rows) = (rows(&a), rows(&b));
     let mut found = Difference {
+        everything: memory.keys_bytes_max.is_some() && doubtful > source_rows / 2,
         fetch: RowBatch::new(pair.key_at.len()),
         extra: RowBatch::new(pair.key_at.len()),
-        source_rows: a.iter().map(|s| s.rows).sum(),
-        dest_rows: b.iter().map(|s| s.rows).sum(),
-        segments: now,
-        shape,
+        source_rows,
+        dest_rows,
+        seen: Seen { shape, segments: now, ask_dest: ask_dest.clone() },
     };
     let canons = pair.key_canons();
     for group in groups(&different) {
+        found.everything |= memory.keys_bytes_max.is_some_and(|max| found.fetch.bytes() > max);
+        if found.everything {
+            return Ok(found);
+        }
         fail::passable("diff.hashes")?;
         let (left, right) = both_hashes(source, dest, &ask_source, &ask_dest, &group, &canons).await?;
         for (key, (hash, cells)) in &left.rows {
@@ -108,9 +146,10 @@ pub async fn differ(pair: &Pair, choice: Choice, sides: Snapshots<'_>, memory: M
 /// another segment on each side and seems both missing and extra; a record that is at the source is never extra.
 fn without(list: RowBatch, others: &RowBatch, canons: &[Canon]) -> RowBatch {
     let at: Vec<usize> = (0..canons.len()).collect();
-    let key = |row| Key::of(row, &at).canonical(canons);
-    let mut gone: HashSet<Vec<u8>> = list.rows().map(key).collect();
-    let both: HashSet<Vec<u8>> = others.rows().map(key).filter(|k| gone.remove(k)).collect();
+    let key = |row| xxh3_128(&Key::of(row, &at).canonical(canons));
+    let (few, many) = if list.len() < others.len() { (&list, others) } else { (others, &list) };
+    let few: HashSet<u128> = few.rows().map(key).collect();
+    let both: HashSet<u128> = if few.is_empty() { few } else { many.rows().map(key).filter(|k| few.contains(k)).collect() };
     if both.is_empty() {
         return list;
     }

@@ -5,4 +5,4 @@ mod choose;
 mod differ;
 
 pub use choose::{Choice, choose, has_comparable_key, has_exact_key, has_rewritten_key, requests};
-pub use differ::{Memory, compare_keys, differ};
+pub use differ::{Memory, Seen, compare_keys, differ};

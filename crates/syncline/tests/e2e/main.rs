@@ -8,6 +8,7 @@ mod keep;
 mod keys;
 mod locks;
 mod logs;
+mod meanwhile;
 mod modes;
 mod one_digest;
 mod outcomes;
