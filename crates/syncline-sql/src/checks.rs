@@ -226,10 +226,18 @@ impl SqlRun {
 
     async fn park_orphans_of(&mut self, stream: usize, fk: &ForeignKey) -> Result<u64> {
         let Some(condition) = self.orphan_condition(stream, fk, "s") else { return Ok(0) };
+        let detail = format!("no row of `{}` has the referenced {}", fk.parent, fk.parent_columns.join(", "));
+        let column = Some(fk.columns.join(", "));
+        let from = format!("{} s", self.streams[stream].table);
+        self.park_loaded(stream, &from, Offence { condition, code: "parent_missing", column, detail }).await
+    }
+
+    /// Sets aside rows `s` of a loaded table for which the offence holds, and takes them out of it again.
+    pub(crate) async fn park_loaded(&mut self, stream: usize, from: &str, offence: Offence) -> Result<u64> {
         let s = &self.streams[stream];
         let columns = s.columns.clone();
         let list: Vec<String> = columns.iter().map(|c| format!("s.{}", self.dialect().quote(&c.name))).collect();
-        let sql = format!("SELECT {} FROM {} s WHERE {condition} LIMIT {}", list.join(", "), s.table, s.write.rejects_max + 1);
+        let sql = format!("SELECT {} FROM {from} WHERE {} LIMIT {}", list.join(", "), offence.condition, s.write.rejects_max + 1);
         let found = self.rows(&sql, &columns).await?;
         if found.is_empty() {
             return Ok(0);
@@ -238,9 +246,8 @@ impl SqlRun {
         let key_at: Vec<usize> = s.write.key.iter().filter_map(|k| s.write.columns.iter().position(|c| c == k)).collect();
         let mut keys = RowBatch::new(key_at.len());
         for row in found.rows() {
-            let detail = format!("no row of `{}` has the referenced {}", fk.parent, fk.parent_columns.join(", "));
-            let reject = Reject { row: row.to_values(), column: Some(fk.columns.join(", ")), code: "parent_missing", detail };
-            self.streams[stream].reject(reject)?;
+            let (column, detail) = (offence.column.clone(), offence.detail.clone());
+            self.streams[stream].reject(Reject { row: row.to_values(), column, code: offence.code, detail })?;
             keys.push_row(key_at.iter().map(|&i| row.get(i)));
         }
         self.remove_loaded(stream, &keys).await?;

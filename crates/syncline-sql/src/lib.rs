@@ -7,6 +7,7 @@ mod bookkeeping;
 mod checks;
 mod delete;
 mod drop;
+mod loaded;
 mod narrow;
 mod order;
 mod run;

@@ -176,7 +176,7 @@ impl SqlRun {
         }
         for &stream in loaded.iter().filter(|_| late) {
             if self.streams[stream].write.path == WritePath::Load {
-                self.add_keys(stream).await?;
+                self.add_keys_over_rows(stream).await?;
             }
         }
         self.park_loaded_orphans().await?;

@@ -38,7 +38,7 @@ impl SqlRun {
         self.reject_where(stream, Offence { condition: condition.to_owned(), code, column: Some(columns), detail }).await
     }
 
-    fn same_value(&self, unique: &UniqueKey, left: &str, right: &str) -> String {
+    pub(crate) fn same_value(&self, unique: &UniqueKey, left: &str, right: &str) -> String {
         let d = self.dialect();
         let one = |c: &String| {
             let q = d.quote(c);

@@ -340,3 +340,51 @@ fn every_stream_of_a_run_gets_its_name_in_one_transaction_also_with_atomic_strea
     world.run(&[], 0);
     is_equal(&source, &dest);
 }
+
+/// Spellings of one moment that a SQLite file tells apart and a timestamp does not.
+fn loosely_typed(folder: &tempfile::TempDir, rows: u32) -> Side {
+    let source = Side::sqlite(folder.path(), "from.db");
+    source.execute(&format!(
+        "CREATE TABLE item (id INTEGER PRIMARY KEY, code DATETIME UNIQUE, note TEXT);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) INSERT INTO item SELECT i, datetime(i * 86400, 'unixepoch'), 'n' || i FROM n;
+         UPDATE item SET code = (SELECT replace(o.code, ' ', 'T') FROM item o WHERE o.id = 17) WHERE id = 80;
+         UPDATE item SET code = (SELECT replace(o.code, ' ', 'T') FROM item o WHERE o.id = 23) WHERE id = 40; UPDATE item SET code = NULL WHERE id IN (50, 51);
+         CREATE TABLE part (id INTEGER PRIMARY KEY, item_id INTEGER REFERENCES item (id));
+         INSERT INTO part SELECT id, id FROM item"
+    ));
+    source
+}
+
+// rule: R20, R21
+#[test]
+fn rows_that_a_unique_key_refuses_after_a_first_load_are_set_aside_with_their_children() {
+    for options in ["", "    resume_above: 50\n"] {
+        for kind in ["postgres", "sqlite"] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let (source, dest) = (loosely_typed(&folder, 100), destination(kind, &folder));
+            let world = World::between(&source, &dest, options);
+            let report = world.run(&[], 3);
+            if kind == "sqlite" && options.is_empty() {
+                // Its unique keys are there from the first row on: the second of two is the one that is refused.
+                assert_eq!(books(&report, "item"), [100, 100, 98, 2], "{report:#}");
+                assert_eq!(books(&report, "part"), [100, 100, 98, 2], "{report:#}");
+                continue;
+            }
+            assert_eq!(books(&report, "item"), [100, 100, 96, 4], "{report:#}");
+            assert_eq!(books(&report, "part"), [100, 100, 96, 4], "{report:#}");
+            let parked: Vec<_> = world.parked().into_iter().map(|(s, k, c)| format!("{s} {k} {c}")).collect();
+            let items = ["17", "23", "40", "80"].map(|k| format!("item [{k}] unique_taken"));
+            let parts = ["17", "23", "40", "80"].map(|k| format!("part [{k}] parent_missing"));
+            assert_eq!(parked, [items, parts].concat());
+            if kind == "sqlite" {
+                continue;
+            }
+            let keys =
+                "SELECT count(*) FROM pg_constraint WHERE conrelid IN ('item'::regclass, 'part'::regclass) AND contype IN ('p', 'u', 'f')";
+            assert_eq!(dest.value(keys), "4", "all keys are there");
+            source.execute("UPDATE item SET code = datetime(id * 86400 + 1, 'unixepoch') WHERE id IN (40, 80)");
+            world.run(&[], 0);
+            assert_eq!((count(&dest, "item"), count(&dest, "part")), (100, 100));
+        }
+    }
+}
