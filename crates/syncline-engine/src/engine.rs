@@ -174,7 +174,13 @@ impl EngineError {
         match self {
             Self::Connector(e) => e.hint.clone(),
             Self::Store(StoreError::Unavailable { hint, .. }) => Some(hint.clone()),
-            Self::Store(_) | Self::Interrupted => None,
+            Self::Store(StoreError::Corrupt { .. }) => Some(
+                "nothing was changed. Restore the file from a backup; or move it away: the next run then compares everything, without the \
+                 history, the parked rows and the id mappings that were in it"
+                    .to_owned(),
+            ),
+            Self::Store(StoreError::Newer { .. }) => Some("run the newer program, or name another file in `state.url`".to_owned()),
+            Self::Store(StoreError::Conflict { .. }) | Self::Interrupted => None,
             Self::Config { hint, .. } => hint.clone(),
             Self::Locked { .. } => Some("wait for it with `--wait`, or see `syncline status`".to_owned()),
         }

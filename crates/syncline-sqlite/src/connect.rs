@@ -129,7 +129,7 @@ impl Place {
     }
 
     fn operation(&self) -> String {
-        format!("open `{}`", self.name)
+        format!("open `{}` ({})", self.name, self.path.display())
     }
 
     fn missing(&self) -> Error {

@@ -82,8 +82,14 @@ pub(super) fn writer_gone(operation: &str) -> StoreError {
 const FREE_SPACE: &str = "free space on the disk that holds the state file; nothing of the transaction was kept";
 const WRITABLE: &str = "make the state file and its directory writable for this user, or name another file in `state.url`";
 
+/// The index of the log could not be made larger: the first thing that fails on a full disk.
+const IOERR_SHMSIZE: i32 = 10 | (19 << 8);
+
 fn from_sqlite(operation: &str, e: &rusqlite::Error) -> StoreError {
     let message = format!("{operation}: {e}");
+    if e.sqlite_error().is_some_and(|e| e.extended_code == IOERR_SHMSIZE) {
+        return unavailable("disk_full", format!("{message} (there is no room for the index of its log)"), FREE_SPACE);
+    }
     match e.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => unavailable("disk_full", message, FREE_SPACE),
         Some(ErrorCode::ReadOnly) => unavailable("read_only", message, WRITABLE),

@@ -1,5 +1,6 @@
 //! Whole jobs through the real binary on real servers, a module per topic.
 
+mod bad_inputs;
 mod deletes;
 mod drift;
 mod engines;

@@ -108,9 +108,16 @@ fn every_delete_policy_does_what_it_says_and_a_record_that_comes_back_is_alive_a
 // users: T1
 #[test]
 fn rows_deleted_at_the_source_are_gone_after_a_run_that_says_so() {
-    let (source, dest, world) = pair(1_000, MIRROR);
-    source.execute("DELETE FROM film WHERE id <= 90");
+    let (source, dest, world) = pair(20_000, MIRROR);
+    source.execute("DELETE FROM film WHERE id <= 1000");
     let run = world.run(&[], 0);
-    assert_eq!((&run["status"], &run["books"]["deleted"]), (&"succeeded".into(), &90.into()));
-    assert_eq!(dest.value("SELECT count(*) FROM film"), "910");
+    assert_eq!((&run["status"], &run["books"]["deleted"]), (&"succeeded".into(), &1_000.into()));
+    assert_eq!(dest.value("SELECT count(*) FROM film"), "19000");
+    // Where the rows stay, the run is no success, says so by its exit code, and lists them.
+    source.execute("DELETE FROM film WHERE id <= 15000");
+    let run = world.run(&[], 3);
+    assert_eq!((&run["status"], &run["books"]["held_back"]), (&"partial".into(), &14_000.into()));
+    assert_eq!(dest.value("SELECT count(*) FROM film"), "19000");
+    let shown = world.syncline(&["show", "last", "--json", "--limit", "20000"]).ends_with(0).json();
+    assert_eq!(shown["deletions"].as_array().expect("a list").len(), 14_000);
 }

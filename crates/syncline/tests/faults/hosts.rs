@@ -184,6 +184,33 @@ fn a_destination_that_comes_back_without_its_last_commits_is_noticed_and_made_wh
 const RESTORED: &str =
     "echo \"restore_command = 'false'\" >> postgresql.auto.conf; touch recovery.signal; chown --reference=PG_VERSION recovery.signal";
 
+// case: C6, A12
+#[test]
+fn a_full_disk_under_the_state_is_said_and_the_run_is_whole_once_there_is_room() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let disk = SmallDisk::of_24_megabytes(folder.path());
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    source.execute("CREATE TABLE t (id int PRIMARY KEY, word text); INSERT INTO t SELECT i, 'word' FROM generate_series(1, 200) i");
+    let world = World::new(&format!(
+        "state: {{ url: \"sqlite:{}\" }}\n{}",
+        disk.0.join("state.db").display(),
+        crate::rig::config(&source, &dest, "    edits: keep\n")
+    ));
+    world.run(&[], 0);
+    source.execute("UPDATE t SET word = 'new' WHERE id = 7; INSERT INTO t SELECT i, 'more' FROM generate_series(201, 3000) i");
+    sh("dd if=/dev/zero of=\"$1\"/filler bs=4k 2>/dev/null || true", &[&disk.0]);
+    for _ in 0..2 {
+        let answer = world.syncline(&["run"]).ends_with(1);
+        assert!(answer.stderr.contains("error[disk_full]") && answer.stderr.contains("free space"), "{}", answer.said());
+        assert_eq!(dest.value("SELECT count(*) FROM t"), "200", "nothing goes where nothing can be written down");
+    }
+    sh("rm \"$1\"/filler", &[&disk.0]);
+    let run = world.run(&[], 0);
+    assert_eq!([&run["books"]["created"], &run["books"]["updated"]], [2_800, 1], "{run:#}");
+    assert!(world.runs().iter().all(|r| r["status"] != "running"));
+    world.syncline(&["verify"]).ends_with(0);
+}
+
 // case: C5
 #[test]
 fn a_side_that_was_restored_from_a_backup_stops_the_run_until_somebody_says_that_it_was_meant() {

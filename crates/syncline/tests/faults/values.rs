@@ -143,7 +143,11 @@ fn a_table_of_many_types_is_made_and_filled_exactly() {
     assert_eq!(source.value(hash), dest.value(hash));
     let shape = "SELECT string_agg(attname || format_type(atttypid, atttypmod) || attnotnull, ',' ORDER BY attnum) FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0";
     assert_eq!(source.value(shape), dest.value(shape));
+    let keys = "SELECT string_agg(pg_get_indexdef(indexrelid) || indisprimary || indisunique, ';' ORDER BY 1) FROM pg_index WHERE indrelid = 't'::regclass";
+    assert_eq!(source.value(keys), dest.value(keys));
+    assert_eq!(dest.value("SELECT count(*) FROM pg_index WHERE indrelid = 't'::regclass"), "2");
     assert_eq!(world.run(&[], 0)["books"]["updated"], 0);
+    world.syncline(&["verify"]).ends_with(0);
 }
 
 // users: T6
@@ -158,6 +162,13 @@ fn small_numbers_stay_numbers_and_documents_stay_documents() {
         dest.value("SELECT data_type FROM information_schema.columns WHERE table_name = 't' AND column_name = 'at'"),
         "timestamp without time zone"
     );
+    let column = |name: &str, what: &str| {
+        dest.value(&format!("SELECT {what} FROM information_schema.columns WHERE table_name = 't' AND column_name = '{name}'"))
+    };
+    assert_eq!(dest.value("SELECT pg_typeof(doc)::text || ':' || doc::text FROM t WHERE id = 1"), "json:{\"a\": 1}");
+    assert_eq!([column("b", "column_default"), column("n", "data_type")], ["NULL", "smallint"]);
+    assert_eq!(dest.value("SELECT at::text FROM t WHERE id = 1"), "2024-01-01 10:00:00.123");
+    assert_eq!(dest.value("SELECT b IS NULL AND doc IS NULL FROM t WHERE id = 2"), "t");
 }
 
 // users: T11, T12
