@@ -39,6 +39,7 @@ pub(crate) async fn open(spec: &ConnectionSpec, role: Role) -> Result<(Site, Con
         .map_err(|e| fault::map(e, &format!("connect to {}", spec.name)))?;
     let (version, packet_max, database) = about.ok_or_else(|| Error::internal("connect: SELECT without FROM gave no row"))?;
     let flavour = Flavour::parse(&version, spec.flavor.as_deref())?;
+    need_md5(&mut conn).await?;
     let capabilities = Capabilities {
         engine: Engine::Mysql,
         version: flavour.title(),
@@ -52,6 +53,20 @@ pub(crate) async fn open(spec: &ConnectionSpec, role: Role) -> Result<(Site, Con
     let site = Site { opts, role, flavour, capabilities, database, packet_max };
     site.pin(&mut conn).await?;
     Ok((site, conn))
+}
+
+/// The function by which rows are compared must be there: MySQL ≥ 9.6 has it only with a component.
+async fn need_md5(conn: &mut Conn) -> Result<()> {
+    const NO_SUCH_FUNCTION: u16 = 1305;
+    match conn.query_drop("SELECT MD5('')").await {
+        Ok(()) => Ok(()),
+        Err(mysql_async::Error::Server(e)) if e.code == NO_SUCH_FUNCTION => {
+            let message = "connect: the server has no MD5 function, by which rows are compared";
+            let hint = "let an administrator run: INSTALL COMPONENT 'file://component_classic_hashing';";
+            Err(Error::new(ErrorKind::Invalid, "md5_missing", message).hint(hint))
+        }
+        Err(e) => Err(fault::map(e, "connect: look for the MD5 function")),
+    }
 }
 
 impl Site {

@@ -69,7 +69,7 @@ impl Flavour {
         };
         format!(
             ", autocommit = 1, foreign_key_checks = 1, unique_checks = 1, sql_safe_updates = 0, sql_select_limit = DEFAULT, \
-             innodb_lock_wait_timeout = LEAST(50, @@global.innodb_lock_wait_timeout), net_write_timeout = 600, net_read_timeout = 600, \
+             innodb_lock_wait_timeout = CAST(LEAST(50, @@global.innodb_lock_wait_timeout) AS UNSIGNED), net_write_timeout = 600, net_read_timeout = 600, \
              group_concat_max_len = 1048576, {no_time_limit} = 0"
         )
     }
