@@ -239,8 +239,8 @@ impl Dialect for PgDialect {
     }
 
     /// OFFSET 0 keeps the planner from reading the array anew for each of its elements.
-    fn images_from(&self, source: &str) -> String {
-        format!("(SELECT i.*, i.image::text[] AS cells FROM {source} i OFFSET 0)")
+    fn images_from(&self, source: &str, filter: &str) -> String {
+        format!("(SELECT b.*, b.image::text[] AS cells FROM {source} b WHERE {filter} OFFSET 0)")
     }
 
     fn bookkeeping_ddl(&self, schema: Option<&str>) -> Vec<String> {

@@ -420,18 +420,18 @@ impl SqlRun {
         // Images of deletions are numbered downwards from -1; staged rows are numbered upwards, each number once.
         let number = "CASE WHEN b.n < 0 THEN -2 * b.n - 1 ELSE 2 * b.n END";
         let restore = format!(
-            "INSERT INTO {} ({}, {n}) SELECT {}, {number} FROM {} b WHERE {of_run} AND b.op IN ('U', 'D')",
+            "INSERT INTO {} ({}, {n}) SELECT {}, {number} FROM {} b",
             s.rows,
             names(&columns),
             d.image_select(&s.write.table, &columns, "b"),
-            d.images_from(&book(d, BEFORE))
+            d.images_from(&book(d, BEFORE), &format!("{of_run} AND b.op IN ('U', 'D')"))
         );
         let remove = format!(
-            "INSERT INTO {} ({}, {n}) SELECT {}, {number} FROM {} b WHERE {of_run} AND b.op = 'C'",
+            "INSERT INTO {} ({}, {n}) SELECT {}, {number} FROM {} b",
             s.deletions,
             names(&key),
             d.image_select(&s.write.table, &key, "b"),
-            self.key_images()
+            d.images_from(&self.key_images(), &format!("{of_run} AND b.op = 'C'"))
         );
         let mut staged = self.session.execute(&restore).await?;
         self.session.execute(&remove).await?;
@@ -451,8 +451,7 @@ impl SqlRun {
 
     /// The before-images with the key's image in place of the row's, so that `image_select` gives keys.
     fn key_images(&self) -> String {
-        let keys = format!("(SELECT run, stream, op, n, key_image AS image, after_hash FROM {})", book(self.dialect(), BEFORE));
-        self.dialect().images_from(&keys)
+        format!("(SELECT run, stream, op, n, key_image AS image, after_hash FROM {})", book(self.dialect(), BEFORE))
     }
 
     /// The rows that are not as run `run` left them, and the numbers of their images. The key is decoded and joined by, so
@@ -465,9 +464,9 @@ impl SqlRun {
         let hash = d.row_hash(&refs(&stored), "d");
         let of_run = format!("b.run = {} AND b.stream = {}", d.literal(run), d.literal(&s.write.stream));
         let images = format!(
-            "(SELECT {}, b.op AS syncline_op, b.n AS {n}, b.after_hash AS syncline_hash FROM {} b WHERE {of_run})",
+            "(SELECT {}, b.op AS syncline_op, b.n AS {n}, b.after_hash AS syncline_hash FROM {} b)",
             d.image_select(&s.write.table, &key, "b"),
-            self.key_images(),
+            d.images_from(&self.key_images(), &of_run),
             n = d.quote(ROW_NUMBER)
         );
         let there = format!("d.{} IS NOT NULL", d.quote(&s.key[0].name));

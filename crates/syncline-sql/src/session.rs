@@ -240,9 +240,10 @@ pub trait Dialect: Send + Sync {
         None
     }
 
-    /// The before-images of `source` in the form from which [`Dialect::image_select`] reads each image once.
-    fn images_from(&self, source: &str) -> String {
-        source.to_owned()
+    /// A FROM item (to be given an alias) with those before-images `b` of `source` for which `filter` holds, in the form from which
+    /// [`Dialect::image_select`] reads each image once.
+    fn images_from(&self, source: &str, filter: &str) -> String {
+        format!("(SELECT * FROM {source} b WHERE {filter})")
     }
 
     /// A boolean expression over the bare column that is TRUE for the rows a CHECK refuses: `(expr) IS FALSE`.
