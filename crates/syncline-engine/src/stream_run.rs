@@ -325,7 +325,7 @@ impl<'a> StreamRun<'a> {
             self.result.remarks.push(text);
             return Ok(());
         }
-        let keys = compare::compare_keys(self.pair, (&mut *source, &mut *dest)).await?;
+        let keys = compare::compare_keys(self.pair, (self.link.from, self.link.to), (&mut *source, &mut *dest)).await?;
         if self.phase == Phase::Everything && keys.source_rows != self.result.in_scope {
             let e = syncline_connector::Error::internal(format!(
                 "stream `{}`: {} rows read, {} counted in the same snapshot",

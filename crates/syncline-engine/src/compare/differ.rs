@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use syncline_connector::{Batch, DigestRequest, RowStream, SegmentDigest, Segments, Snapshot, fail};
+use syncline_connector::{Batch, Capabilities, DigestRequest, RowStream, SegmentDigest, Segments, Snapshot, fail};
 use syncline_model::{Canon, Column, Key, RowBatch, ValueRef};
 use syncline_store::rows::SegmentRow;
 use xxhash_rust::xxh3::xxh3_128;
@@ -159,13 +159,13 @@ fn without(list: RowBatch, others: &RowBatch, canons: &[Canon]) -> RowBatch {
 }
 
 /// Finds the keys that only one side has, by digests of the keys alone where SQL can compare them.
-pub async fn compare_keys(pair: &Pair, sides: Snapshots<'_>) -> Result<KeyDifference> {
+pub async fn compare_keys(pair: &Pair, ends: (&Capabilities, &Capabilities), sides: Snapshots<'_>) -> Result<KeyDifference> {
     let (source, dest) = sides;
     let split = split(pair, Choice::Canonical, source, dest).await?;
     let width = pair.key_at.len();
     let mut found = KeyDifference { missing: RowBatch::new(width), extra: RowBatch::new(width), source_rows: 0, dest_rows: 0 };
     let canons = pair.key_canons();
-    let Some((ask_source, ask_dest)) = key_request(pair, &split) else {
+    let Some((ask_source, ask_dest)) = key_request(pair, ends, &split) else {
         return Err(syncline_connector::Error::new(
             syncline_connector::ErrorKind::Invalid,
             "key_not_comparable",
