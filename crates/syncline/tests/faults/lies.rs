@@ -84,7 +84,7 @@ fn a_failed_run_moves_no_position_and_no_last_success() {
     let before = positions();
     source.execute("UPDATE film SET title = 'b', changed = now()");
     for fault in
-        ["read.batch=error", "apply.insert=error", "apply.end=error", "commit.intent=error", "commit.send=cut", "finish.checkpoint=error"]
+        ["read.batch=error", "apply.update=error", "apply.end=error", "commit.intent=error", "commit.send=cut", "finish.checkpoint=error"]
     {
         world.syncline_with(&["run"], &[("SYNCLINE_FAIL", fault)]).ends_with(1);
         assert_eq!(positions(), before, "{fault}");
