@@ -388,3 +388,58 @@ fn rows_that_a_unique_key_refuses_after_a_first_load_are_set_aside_with_their_ch
         }
     }
 }
+
+// rule: R18
+#[test]
+fn a_load_in_parts_goes_on_from_every_kind_of_source_by_any_order_of_its_keys() {
+    for from in ["mysql", "sqlite"] {
+        for kind in ["postgres", "sqlite"] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let source = if from == "mysql" { Side::mariadb() } else { Side::sqlite(folder.path(), "from.db") };
+            let collation = if from == "mysql" { "COLLATE utf8mb4_general_ci" } else { "COLLATE NOCASE" };
+            source.execute(&format!(
+                "CREATE TABLE account (id int NOT NULL PRIMARY KEY, name varchar(80) NOT NULL, amount int);
+                 CREATE TABLE entry (id int NOT NULL, code varchar(40) {collation} NOT NULL, part int NOT NULL, account_id int, PRIMARY KEY (code, part))"
+            ));
+            let codes = ["b", "A", "ü", "a1", "B2", "", "z''z"];
+            let accounts: Vec<String> = (1..=200).map(|i| format!("({}, 'account {i}', {i})", i * i - 500)).collect();
+            let entries: Vec<String> = (1..=200).map(|i| format!("({i}, '{}', {}, {i})", codes[i % 7], i / 7)).collect();
+            source.execute(&format!("INSERT INTO account VALUES {}", accounts.join(", ")));
+            source.execute(&format!("INSERT INTO entry VALUES {}", entries.join(", ")));
+            if from == "mysql" {
+                // Its estimate of the rows is that of before, until it looks again.
+                source.execute("ANALYZE TABLE account, entry");
+            }
+            let dest = destination(kind, &folder);
+            let world = World::between(&source, &dest, IN_PARTS);
+            broken(&world, "load.range=abort@32");
+            source.execute("UPDATE entry SET account_id = 0 WHERE id % 9 = 0");
+            source.execute("DELETE FROM entry WHERE id % 25 = 3");
+            source.execute("INSERT INTO entry VALUES (901, 'a', 77, 1), (902, 'ZZ', 1, 1)");
+            let report = comes_to_rest(&world, &source, &dest, from);
+            let (kept, read) = kept_and_read(&report, "entry").unwrap_or_else(|| panic!("{from} {kind}: nothing was kept: {report:#}"));
+            assert_eq!(kept + read, count(&source, "entry"), "{from} {kind}");
+            assert_eq!(kept_and_read(&report, "account"), Some((200, 0)), "{from} {kind}");
+        }
+    }
+}
+
+/// Rows of a source that a CHECK of the existing, empty table refuses, and how many: none of the others is lost.
+fn check_refuses(bad: u32, rows: u32) {
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    source.execute(&format!("CREATE TABLE item (id int PRIMARY KEY, n int); INSERT INTO item SELECT i, CASE WHEN i <= {bad} THEN -i ELSE i END FROM generate_series(1, {rows}) i"));
+    dest.execute("CREATE TABLE item (id int PRIMARY KEY, n int CHECK (n > 0))");
+    let world = World::between(&source, &dest, "");
+    let report = world.run(&[], 3);
+    let all = u64::from(rows);
+    assert_eq!(books(&report, "item"), [all, all, all - u64::from(bad), u64::from(bad)]);
+    assert_eq!(dest.value("SELECT count(*) || ' ' || min(n) FROM item"), format!("{} {}", rows - bad, bad + 1));
+    assert!(world.parked().iter().all(|(_, _, code)| code == "check_violated"));
+}
+
+// rule: R21
+#[test]
+fn an_existing_empty_table_with_a_check_takes_all_rows_but_the_bad_ones() {
+    check_refuses(1, 20_000);
+    check_refuses(1_000, 20_000);
+}
