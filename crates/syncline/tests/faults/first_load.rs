@@ -443,3 +443,20 @@ fn an_existing_empty_table_with_a_check_takes_all_rows_but_the_bad_ones() {
     check_refuses(1, 20_000);
     check_refuses(1_000, 20_000);
 }
+
+#[test]
+fn a_stamp_is_set_on_rows_of_a_first_load_too() {
+    for options in ["    stamp: synced_at\n", "    stamp: synced_at\n    resume_above: 50\n"] {
+        for kind in ["postgres", "mysql", "sqlite"] {
+            let (source, folder) = (Side::postgres(), tempfile::tempdir().expect("a folder"));
+            let dest = if kind == "mysql" { Side::mariadb() } else { destination(kind, &folder) };
+            source.execute(
+                "CREATE TABLE item (id int PRIMARY KEY, name text); INSERT INTO item SELECT i, 'n' || i FROM generate_series(1, 100) i",
+            );
+            let world = World::between(&source, &dest, options);
+            let report = world.run(&[], 0);
+            assert_eq!(books(&report, "item"), [100, 100, 100, 0], "{kind} {options}");
+            assert_eq!(dest.value("SELECT count(*) FROM item WHERE synced_at IS NOT NULL"), "100", "{kind} {options}");
+        }
+    }
+}
