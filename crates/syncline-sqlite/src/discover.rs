@@ -8,6 +8,7 @@ use syncline_model::{Catalog, Column, LogicalType, Table, TableName};
 
 use crate::native;
 use crate::parse;
+use crate::quote;
 
 /// Tables that Syncline keeps for itself.
 pub(crate) const BOOKKEEPING: [&str; 2] = ["syncline_marker", "syncline_before"];
@@ -79,6 +80,7 @@ fn table(conn: &Connection, entry: Entry, triggers: &HashMap<String, (bool, bool
     }
     let (uniques, indexes) = indexes(conn, &entry.name)?;
     let (insert_triggers, change_triggers) = triggers.get(&entry.name).copied().unwrap_or_default();
+    let rows_estimate = rows_at_most(conn, &entry, &columns);
     Ok(Table {
         foreign_keys: foreign_keys(conn, &entry.name, &facts)?,
         name: TableName::bare(entry.name),
@@ -90,11 +92,35 @@ fn table(conn: &Connection, entry: Entry, triggers: &HashMap<String, (bool, bool
         indexes,
         insert_triggers,
         change_triggers,
-        rows_estimate: None,
+        rows_estimate,
         non_transactional: false,
         incarnation: None,
         comment: None,
     })
+}
+
+/// A row takes at least its pointer, two lengths and a number.
+const CELL_BYTES_MIN: i128 = 5;
+
+/// How many rows there can be, without a scan: the span of the row numbers, found at both ends of the tree, and no more than the file has
+/// room for. Numbers with large gaps make it too high; it is for showing how far a read has come.
+fn rows_at_most(conn: &Connection, entry: &Entry, columns: &[Column]) -> Option<u64> {
+    // A column of that name hides the number of the row.
+    if entry.kind != TableKind::Table || entry.without_rowid || columns.iter().any(|c| c.name.eq_ignore_ascii_case("rowid")) {
+        return None;
+    }
+    let table = quote::name(&entry.name);
+    let sql = format!(
+        "SELECT (SELECT min(rowid) FROM {table}), (SELECT max(rowid) FROM {table}), (SELECT page_count FROM pragma_page_count),
+           (SELECT page_size FROM pragma_page_size)"
+    );
+    type Ends = (Option<i64>, Option<i64>, i64, i64);
+    let ends: rusqlite::Result<Ends> = conn.query_row(&sql, [], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)));
+    // An estimate that cannot be had is no reason to know nothing of the table.
+    let (first, last, pages, page) = ends.ok()?;
+    let (Some(first), Some(last)) = (first, last) else { return Some(0) };
+    let span = i128::from(last) - i128::from(first) + 1;
+    u64::try_from(span.min(i128::from(pages) * i128::from(page) / CELL_BYTES_MIN)).ok()
 }
 
 /// `INTEGER PRIMARY KEY` is the rowid under another name: it numbers itself and is never NULL.

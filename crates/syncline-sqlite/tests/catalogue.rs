@@ -70,3 +70,20 @@ async fn names_however_strange_come_through_every_statement() {
         assert_eq!((applied.outcomes[0].updated, applied.outcomes[0].unchanged), (1, 1), "{name}");
     }
 }
+
+#[tokio::test]
+async fn how_many_rows_there_can_be_is_seen_without_a_scan_and_never_made_up() {
+    let files = Files::new();
+    files.script(
+        "s.db",
+        "CREATE TABLE a (id INTEGER PRIMARY KEY); INSERT INTO a VALUES (101), (102), (110);
+         CREATE TABLE b (id TEXT PRIMARY KEY) WITHOUT ROWID; INSERT INTO b VALUES ('x');
+         CREATE TABLE c (rowid TEXT, n INT); INSERT INTO c VALUES ('x', 1);
+         CREATE TABLE d (n INT); CREATE VIEW e AS SELECT * FROM a;
+         CREATE TABLE f (id INTEGER PRIMARY KEY); INSERT INTO f VALUES (-9223372036854775808), (9223372036854775807);",
+    );
+    let catalog = files.source("s.db").await.discover().await.unwrap();
+    let seen: Vec<Option<u64>> = catalog.tables.iter().map(|t| t.rows_estimate).collect();
+    assert_eq!(seen[..5], [Some(10), None, None, Some(0), None]);
+    assert!(seen[5].is_some_and(|n| (2..100_000).contains(&n)), "no more than the file has room for: {seen:?}");
+}
