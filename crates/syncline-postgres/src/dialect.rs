@@ -95,6 +95,10 @@ impl Dialect for PgDialect {
         native::staging_type(column) == column.native
     }
 
+    fn length(&self, column: &Column, a: &str) -> Option<String> {
+        crate::read::length_of(column, &format!("{a}.{}", sql::ident(&column.name)), 1 << 20)
+    }
+
     /// Types whose `=` means the same bytes are compared as they are, which is quick and ends at the first difference; the others as
     /// records. The casts keep the parser from reading that as a row comparison, which would need `=` of every column type (R9).
     fn differs(&self, columns: &[&Column], left: &str, right: &str) -> String {

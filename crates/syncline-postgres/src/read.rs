@@ -28,7 +28,12 @@ const INLINE_MAX: u64 = 8192 * COMPRESSION_MAX;
 /// The length of a value in bytes as it would travel, for types that can be long; cheap for values stored out of line.
 #[must_use]
 pub fn length(column: &Column, limit: u64) -> Option<String> {
-    let c = sql::ident(&column.name);
+    length_of(column, &sql::ident(&column.name), limit)
+}
+
+/// The same for a value of the column under the name `c`.
+#[must_use]
+pub fn length_of(column: &Column, c: &str, limit: u64) -> Option<String> {
     match wire(column) {
         Wire::Text if matches!(column.logical, syncline_model::LogicalType::Enum { .. }) || column.native == "name" => None,
         // Neither of the two reads a value that is stored out of line.

@@ -9,6 +9,12 @@ use crate::run::SqlRun;
 use crate::session::{LoadPlace, LoadTarget};
 use crate::stream::{ROW_NUMBER, Stream, number_column, refs, whole};
 
+/// Bytes up to which a value of a row that is set aside is kept for display.
+const SHOWN_BYTES_MAX: u64 = 1 << 20;
+
+/// Columns of a row whose lengths can be asked for beside them: no system answers more than some 1,600 cells.
+const GUARDED_COLUMNS_MAX: usize = 800;
+
 /// A condition over `s` that a constraint refuses.
 pub(crate) struct Offence {
     pub(crate) condition: String,
@@ -70,28 +76,53 @@ impl SqlRun {
     /// Sets aside the staged rows for which `offence` holds.
     pub(crate) async fn reject_where(&mut self, stream: usize, offence: Offence) -> Result<u64> {
         let s = &self.streams[stream];
-        let mut columns = s.columns.clone();
-        let list: Vec<String> = columns.iter().map(|c| format!("s.{}", self.dialect().quote(&c.name))).collect();
-        let n = self.dialect().quote(ROW_NUMBER);
-        let limit = s.write.rejects_max + 1;
-        let sql = format!("SELECT {}, s.{n} FROM {} s WHERE {} ORDER BY s.{n} LIMIT {limit}", list.join(", "), s.rows, offence.condition);
-        columns.push(number_column(ROW_NUMBER));
-        let found = self.rows(&sql, &columns).await?;
-        self.take_rejects(stream, &found, &offence).await
-    }
-
-    /// `found` holds staged rows with their number in the last cell.
-    async fn take_rejects(&mut self, stream: usize, found: &RowBatch, offence: &Offence) -> Result<u64> {
+        let (n, limit) = (self.dialect().quote(ROW_NUMBER), s.write.rejects_max + 1);
+        let rest = format!("FROM {} s WHERE {} ORDER BY s.{n} LIMIT {limit}", s.rows, offence.condition);
+        let found = self.rows_to_set_aside(stream, &rest, true).await?;
         let mut numbers = Vec::with_capacity(found.len());
-        for (i, row) in found.rows().enumerate() {
-            let mut cells: Vec<Value> = row.to_values();
-            cells.pop();
-            numbers.push(whole(found, i, found.width() - 1)?);
-            let reject = Reject { row: cells, column: offence.column.clone(), code: offence.code, detail: offence.detail.clone() };
+        for (row, number) in found {
+            numbers.push(number);
+            let reject = Reject { row, column: offence.column.clone(), code: offence.code, detail: offence.detail.clone() };
             self.streams[stream].reject(reject)?;
         }
         self.drop_staged(stream, &numbers).await?;
         Ok(numbers.len() as u64)
+    }
+
+    /// Rows `s` of the stream's columns, and their numbers where they are `numbered`. A long value is not fetched: its length comes in
+    /// its place (R25), except in the key.
+    pub(crate) async fn rows_to_set_aside(&mut self, stream: usize, rest: &str, numbered: bool) -> Result<Vec<(Vec<Value>, u64)>> {
+        let s = &self.streams[stream];
+        let d = self.dialect();
+        let (mut columns, mut list, mut lengths) = (s.columns.clone(), Vec::new(), Vec::new());
+        for (i, c) in s.columns.iter().enumerate() {
+            let value = format!("s.{}", d.quote(&c.name));
+            let guarded = s.columns.len() <= GUARDED_COLUMNS_MAX && !s.write.key.contains(&c.name);
+            match d.length(c, "s").filter(|_| guarded) {
+                Some(length) => {
+                    list.push(format!("CASE WHEN {length} <= {SHOWN_BYTES_MAX} THEN {value} END"));
+                    lengths.push((i, format!("CASE WHEN {length} > {SHOWN_BYTES_MAX} THEN {length} END")));
+                }
+                None => list.push(value),
+            }
+        }
+        let numbers = numbered.then(|| format!("s.{}", d.quote(ROW_NUMBER)));
+        list.extend(lengths.iter().map(|(_, sql)| sql.clone()).chain(numbers));
+        columns.extend((s.columns.len()..list.len()).map(|_| number_column(ROW_NUMBER)));
+        let width = s.columns.len();
+        let found = self.rows(&format!("SELECT {} {rest}", list.join(", ")), &columns).await?;
+        let mut rows = Vec::with_capacity(found.len());
+        for (i, row) in found.rows().enumerate() {
+            let mut cells: Vec<Value> = (0..width).map(|c| row.get(c).to_owned()).collect();
+            for (at, (cell, _)) in lengths.iter().enumerate() {
+                match whole(&found, i, width + at)? {
+                    0 => {}
+                    bytes => cells[*cell] = Value::Large(bytes),
+                }
+            }
+            rows.push((cells, if numbered { whole(&found, i, found.width() - 1)? } else { 0 }));
+        }
+        Ok(rows)
     }
 
     /// Removes staged rows by number.
@@ -235,24 +266,22 @@ impl SqlRun {
     /// Sets aside rows `s` of a loaded table for which the offence holds, and takes them out of it again.
     pub(crate) async fn park_loaded(&mut self, stream: usize, from: &str, offence: Offence) -> Result<u64> {
         let s = &self.streams[stream];
-        let columns = s.columns.clone();
-        let list: Vec<String> = columns.iter().map(|c| format!("s.{}", self.dialect().quote(&c.name))).collect();
-        let sql = format!("SELECT {} FROM {from} WHERE {} LIMIT {}", list.join(", "), offence.condition, s.write.rejects_max + 1);
-        let found = self.rows(&sql, &columns).await?;
+        let rest = format!("FROM {from} WHERE {} LIMIT {}", offence.condition, s.write.rejects_max + 1);
+        let found = self.rows_to_set_aside(stream, &rest, false).await?;
         if found.is_empty() {
             return Ok(0);
         }
         let s = &self.streams[stream];
         let key_at: Vec<usize> = s.write.key.iter().filter_map(|k| s.write.columns.iter().position(|c| c == k)).collect();
         let mut keys = RowBatch::new(key_at.len());
-        for row in found.rows() {
+        for (row, _) in found {
+            keys.push_row(key_at.iter().map(|&i| row[i].view()));
             let (column, detail) = (offence.column.clone(), offence.detail.clone());
-            self.streams[stream].reject(Reject { row: row.to_values(), column, code: offence.code, detail })?;
-            keys.push_row(key_at.iter().map(|&i| row.get(i)));
+            self.streams[stream].reject(Reject { row, column, code: offence.code, detail })?;
         }
         self.remove_loaded(stream, &keys).await?;
-        self.streams[stream].outcome.created -= found.len() as u64;
-        Ok(found.len() as u64)
+        self.streams[stream].outcome.created -= keys.len() as u64;
+        Ok(keys.len() as u64)
     }
 
     /// Takes rows out of a table that this run loaded.

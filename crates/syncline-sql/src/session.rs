@@ -153,6 +153,12 @@ pub trait Dialect: Send + Sync {
         false
     }
 
+    /// The length in bytes of a value of alias `a`, found without the value, where the column may hold long ones (R25).
+    fn length(&self, column: &Column, a: &str) -> Option<String> {
+        let _ = (column, a);
+        None
+    }
+
     /// True when any of `columns` differs between aliases `left` and `right`, by bytes (R9): scale, case, trailing
     /// zeros, −0 and interval parts count; NULL equals NULL.
     fn differs(&self, columns: &[&Column], left: &str, right: &str) -> String;

@@ -119,14 +119,9 @@ impl SqlRun {
             return Err(Error::new(ErrorKind::BadRecord, "unique_cycle", message)
                 .hint("nothing was written; mend the row, or let the values move in two runs"));
         }
-        let columns = s.columns.clone();
-        let list: Vec<String> = columns.iter().map(|c| format!("s.{}", self.dialect().quote(&c.name))).collect();
-        let n = self.dialect().quote(ROW_NUMBER);
-        let sql = format!("SELECT {} FROM {} s WHERE s.{n} = {number}", list.join(", "), s.rows);
-        let found = self.rows(&sql, &columns).await?;
-        for row in found.rows() {
-            let reject = Reject { row: row.to_values(), column: None, code: error.code, detail: error.message.clone() };
-            self.streams[stream].reject(reject)?;
+        let rest = format!("FROM {} s WHERE s.{} = {number}", s.rows, self.dialect().quote(ROW_NUMBER));
+        for (row, _) in self.rows_to_set_aside(stream, &rest, false).await? {
+            self.streams[stream].reject(Reject { row, column: None, code: error.code, detail: error.message.clone() })?;
         }
         self.drop_staged(stream, &[number]).await
     }

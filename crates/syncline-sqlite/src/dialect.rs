@@ -7,6 +7,7 @@ use crate::affinity::Affinity;
 use crate::ddl;
 use crate::functions::ARGUMENTS_MAX;
 use crate::quote;
+use crate::read::may_be_large;
 
 /// The dialect. Staging tables live in the connection's temp database.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,6 +52,12 @@ impl Dialect for SqliteDialect {
     fn staging_loaded(&self, sql_name: &str) -> Vec<String> {
         // Without it the planner takes every table for a million rows and may scan the destination.
         vec![format!("ANALYZE {sql_name}")]
+    }
+
+    fn length(&self, column: &Column, a: &str) -> Option<String> {
+        let value = format!("{a}.{}", quote::name(&column.name));
+        // Of numbers it would be that of their text, which is short.
+        may_be_large(&column.logical).then(|| format!("coalesce(octet_length({value}), 0)"))
     }
 
     fn differs(&self, columns: &[&Column], left: &str, right: &str) -> String {

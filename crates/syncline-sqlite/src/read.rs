@@ -114,7 +114,8 @@ fn term(column: &Column, form: ReadForm, large_over: u64) -> String {
     )
 }
 
-fn may_be_large(logical: &T) -> bool {
+/// Whether values of the type can be long.
+pub(crate) fn may_be_large(logical: &T) -> bool {
     match logical {
         T::Bool
         | T::Int { .. }

@@ -61,6 +61,7 @@ pub fn value(v: &Json) -> String {
     let shown = match v {
         Json::Null => return "NULL".to_owned(),
         Json::String(s) => format!("\"{s}\""),
+        Json::Object(o) if o.len() == 1 && o.contains_key("large") => return large(o["large"].as_str()),
         Json::Object(o) if o.len() == 1 => match o.values().next() {
             Some(Json::String(s)) => s.clone(),
             Some(Json::Array(a)) => a.last().and_then(Json::as_str).unwrap_or_default().to_owned(),
@@ -69,6 +70,12 @@ pub fn value(v: &Json) -> String {
         other => other.to_string(),
     };
     harmless(&shorten(&shown, VALUE_CHARS_MAX))
+}
+
+/// A value that was too large to be read, as its size: `<67.1 MB>`.
+fn large(bytes: Option<&str>) -> String {
+    let bytes: f64 = bytes.and_then(|b| b.parse().ok()).unwrap_or(0.0);
+    format!("<{:.1} MB>", bytes / 1e6)
 }
 
 /// A value given as its JSON text.
@@ -105,6 +112,12 @@ pub fn harmless(s: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // rule: R25
+    #[test]
+    fn a_value_too_large_to_be_read_is_shown_as_its_size() {
+        assert_eq!(value(&serde_json::json!({ "large": "67108864" })), "<67.1 MB>");
+    }
 
     #[test]
     fn numbers_are_grouped_and_spans_are_short() {

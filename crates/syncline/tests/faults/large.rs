@@ -91,3 +91,160 @@ fn large_values_are_inserted_updated_and_deleted_within_the_budget() {
     let third = within_budget(&world, &["--mode", "full"], 0);
     assert_eq!((&third["created"], &third["updated"], &third["unchanged"]), (&0.into(), &0.into(), &5.into()), "{third}");
 }
+
+/// A sync of all tables in a budget that makes a value large from 2 MiB on.
+fn small_world(source: &Side, dest: &Side, options: &str) -> World {
+    World::new(&format!("memory: 16MiB\n{}", config(source, dest, options)))
+}
+
+/// The books of the only stream of a run.
+#[track_caller]
+fn books(world: &World, args: &[&str], code: i32) -> [u64; 5] {
+    let report = world.run(args, code);
+    let books = &report["streams"][0]["books"];
+    ["created", "updated", "unchanged", "deleted", "parked"].map(|b| books[b].as_u64().unwrap_or_else(|| panic!("{report}")))
+}
+
+/// Whether `verify` finds the two sides the same.
+#[track_caller]
+fn is_same(world: &World) -> bool {
+    let answer = world.syncline(&["verify"]);
+    assert!(matches!(answer.code, Some(0 | 4)), "{}", answer.said());
+    answer.code == Some(0)
+}
+
+// rule: R25
+// case: A20, I1
+#[test]
+fn a_window_and_a_single_record_carry_large_values_and_leave_equal_ones_alone() {
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    source.execute("CREATE TABLE doc (id int PRIMARY KEY, body bytea, note varchar, tags text[], at timestamptz NOT NULL);
+        INSERT INTO doc SELECT i, decode(repeat('0b', i), 'hex'), repeat('aü\\t\n', i), ARRAY['a'], now() - interval '1 hour' FROM unnest(ARRAY[7, 1000000, 3000000]) i");
+    let options = "    mode: incremental\n    deletes: ignore\n    streams: { doc: { cursor: at } }\n";
+    let world = small_world(&source, &dest, options);
+    assert_eq!(books(&world, &[], 0), [3, 0, 0, 0, 0]);
+    assert_eq!(digest_of(&dest), digest_of(&source));
+    // The window holds the row again, and it is the same.
+    source.execute("UPDATE doc SET at = now() WHERE id = 3000000");
+    assert_eq!(books(&world, &[], 0)[1..], [1, 0, 0, 0]);
+    source.execute("UPDATE doc SET body = set_byte(body, 2999999, 1), tags = '{b,NULL}', at = now() WHERE id = 3000000; UPDATE doc SET note = '\\.' || note, at = now() WHERE id = 1000000");
+    assert_eq!(books(&world, &[], 0)[1], 2);
+    assert_eq!(digest_of(&dest), digest_of(&source));
+    assert_eq!(books(&world, &["--mode", "full"], 0), [0, 0, 3, 0, 0]);
+    dest.execute("UPDATE doc SET note = 'edited' WHERE id = 3000000");
+    assert_eq!(books(&world, &["--stream", "doc", "--key", "3000000"], 0)[1], 1);
+    assert_eq!(digest_of(&dest), digest_of(&source));
+    assert!(is_same(&world));
+    dest.execute("UPDATE doc SET body = set_byte(body, 5, 1) WHERE id = 3000000");
+    assert!(!is_same(&world), "the same length is no proof");
+}
+
+/// All rows, as text and hashed.
+fn digest_of(side: &Side) -> String {
+    side.value("SELECT string_agg(md5(d::text), ';' ORDER BY id) FROM doc d")
+}
+
+// rule: R25
+#[test]
+fn a_plan_shows_the_size_of_a_large_value_and_undo_brings_it_back() {
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    let table = "CREATE TABLE doc (id int PRIMARY KEY, body bytea, note text)";
+    source.execute(&format!("{table}; INSERT INTO doc SELECT 1, decode(repeat('0b', 3000000), 'hex'), 'new'"));
+    dest.execute(&format!(
+        "{table}; INSERT INTO doc SELECT 1, decode(repeat('0c', 3000000), 'hex'), 'new'; INSERT INTO doc SELECT 2, body, 'gone' FROM doc"
+    ));
+    let world = small_world(&source, &dest, "    deletes: mirror\n    streams: { doc: { owns: table } }\n");
+    let before = digest_of(&dest);
+    let plan = world.syncline(&["plan"]).ends_with(0).stdout;
+    assert!(plan.contains("body") && plan.contains("<3.0 MB>") && !plan.contains("0b0b"), "{plan}");
+    let file = world.path("p.json").display().to_string();
+    world.syncline(&["plan", "--out", &file]).ends_with(0);
+    let written: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).expect("the plan")).expect("JSON");
+    let update = written["changes"].as_array().expect("changes").iter().find(|c| c["kind"] == "update").expect("an update");
+    assert_eq!(update["fields"].as_array().expect("fields").len(), 1, "only what differs: {update}");
+    let refused = world.syncline(&["run", "--plan", &file, "--json"]);
+    assert_eq!(refused.ends_with(1).json()[0]["error"]["code"], "value_too_large");
+    assert_eq!(books(&world, &["--approve-deletes"], 0), [0, 1, 0, 1, 0]);
+    assert_eq!(digest_of(&dest), digest_of(&source));
+    world.syncline(&["undo", "last"]).ends_with(0);
+    assert_eq!(digest_of(&dest), before);
+}
+
+// rule: R25
+// case: A20, I1
+#[test]
+fn what_cannot_come_in_slices_parks_its_row_with_size_and_limit() {
+    let json = "CREATE TABLE doc (id int PRIMARY KEY, j jsonb); INSERT INTO doc VALUES (1, '1')";
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    source.execute(json);
+    let world = small_world(&source, &dest, "");
+    books(&world, &[], 0);
+    source.execute("INSERT INTO doc SELECT 2, to_jsonb(repeat('x', 3000000)); UPDATE doc SET j = '2' WHERE id = 1");
+    assert_eq!(books(&world, &[], 3), [0, 1, 0, 0, 1]);
+    assert_parked(&world, "3000002 bytes, the limit is 2097152");
+
+    let (source, dest) = (Side::postgres(), Side::mariadb());
+    source.execute("CREATE TABLE doc (id int PRIMARY KEY, body bytea); INSERT INTO doc VALUES (1, 'a'); INSERT INTO doc SELECT 2, decode(repeat('ab', 3000000), 'hex')");
+    let world = small_world(&source, &dest, "");
+    assert_eq!(books(&world, &[], 3), [1, 0, 0, 0, 1]);
+    assert_parked(&world, "3000000 bytes, the limit is 2097152");
+    source.execute("UPDATE doc SET body = 'b' WHERE id = 2");
+    assert_eq!(books(&world, &[], 0), [1, 0, 0, 0, 0], "it comes when it is small");
+}
+
+#[track_caller]
+fn assert_parked(world: &World, detail: &str) {
+    assert_eq!(world.parked().iter().map(|p| (p.1.as_str(), p.2.as_str())).collect::<Vec<_>>(), [("[2]", "value_too_large")]);
+    let said = world.syncline(&["parked", "--json"]).stdout;
+    assert!(said.contains(detail), "{said}");
+}
+
+// rule: R25
+#[test]
+fn a_large_row_without_its_parent_is_set_aside_by_its_key_and_not_read_whole() {
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    let tables = "CREATE TABLE kind (id int PRIMARY KEY); CREATE TABLE doc (id int PRIMARY KEY, kind int REFERENCES kind, body bytea)";
+    source.execute("CREATE TABLE doc (id int PRIMARY KEY, kind int, body bytea)");
+    dest.execute(tables);
+    source.execute(&format!("INSERT INTO doc VALUES (1, NULL, 'a'); INSERT INTO doc SELECT 2, 7, {BYTES}"));
+    let options = "    streams: { doc: { owns: table } }\n";
+    let world = World::new(&format!("memory: 64MiB\n{}", config(&source, &dest, options)));
+    let books = within_budget(&world, &[], 3);
+    assert_eq!((&books["created"], &books["parked"]), (&1.into(), &1.into()), "{books}");
+    assert_eq!(world.parked(), [("doc".to_owned(), "[2]".to_owned(), "parent_missing".to_owned())]);
+    dest.execute("INSERT INTO kind VALUES (7)");
+    assert_eq!(within_budget(&world, &[], 0)["created"], 1);
+}
+
+/// Kinds of storage and lengths of all rows.
+fn stored(side: &Side) -> String {
+    side.value("SELECT group_concat(id || ' ' || typeof(body) || length(CAST(body AS BLOB)) || ' ' || typeof(note) || length(CAST(note AS BLOB)), ', ') FROM (SELECT * FROM doc ORDER BY id)")
+}
+
+// rule: R25
+// case: A20, I1
+#[test]
+fn sqlite_gives_and_takes_large_values_with_their_storage_classes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (first, second) = (Side::sqlite(folder.path(), "first.db"), Side::sqlite(folder.path(), "second.db"));
+    let (source, last) = (Side::postgres(), Side::postgres());
+    source.execute("CREATE TABLE doc (id int PRIMARY KEY, body bytea, note text, z int);
+        INSERT INTO doc SELECT i, decode(repeat('0b', i), 'hex'), repeat('aü€😀', i / 10), 1 FROM unnest(ARRAY[7, 3000000]) i");
+    let worlds = [(&source, &first), (&first, &second), (&second, &last)].map(|(a, b)| small_world(a, b, "    streams: { doc: { owns: table } }\n"));
+    for world in &worlds {
+        assert_eq!(books(world, &[], 0), [2, 0, 0, 0, 0]);
+    }
+    for file in [&first, &second] {
+        assert_eq!(stored(file), "7 blob7 text0, 3000000 blob3000000 text3000000");
+    }
+    assert_eq!(digest_of(&last), digest_of(&source));
+    source.execute("UPDATE doc SET body = set_byte(body, 2999999, 1) WHERE id > 7; INSERT INTO doc SELECT 8, body, note || 'x', 2 FROM doc WHERE id > 7");
+    for world in &worlds {
+        assert_eq!(books(world, &[], 0)[..2], [1, 1]);
+        assert_eq!(books(world, &["--mode", "full"], 0), [0, 0, 3, 0, 0]);
+        assert!(is_same(world));
+    }
+    assert_eq!(digest_of(&last), digest_of(&source));
+    first.execute("UPDATE doc SET note = CAST(note AS BLOB) WHERE id = 8");
+    assert_eq!(books(&worlds[1], &[], 3)[4], 1, "bytes in a column of text stay what they are, or nothing");
+}
