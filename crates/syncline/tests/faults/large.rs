@@ -228,9 +228,12 @@ fn sqlite_gives_and_takes_large_values_with_their_storage_classes() {
     let folder = tempfile::tempdir().expect("a folder");
     let (first, second) = (Side::sqlite(folder.path(), "first.db"), Side::sqlite(folder.path(), "second.db"));
     let (source, last) = (Side::postgres(), Side::postgres());
-    source.execute("CREATE TABLE doc (id int PRIMARY KEY, body bytea, note text, z int);
-        INSERT INTO doc SELECT i, decode(repeat('0b', i), 'hex'), repeat('aü€😀', i / 10), 1 FROM unnest(ARRAY[7, 3000000]) i");
-    let worlds = [(&source, &first), (&first, &second), (&second, &last)].map(|(a, b)| small_world(a, b, "    streams: { doc: { owns: table } }\n"));
+    source.execute(
+        "CREATE TABLE doc (id int PRIMARY KEY, body bytea, note text, z int);
+        INSERT INTO doc SELECT i, decode(repeat('0b', i), 'hex'), repeat('aü€😀', i / 10), 1 FROM unnest(ARRAY[7, 3000000]) i",
+    );
+    let worlds =
+        [(&source, &first), (&first, &second), (&second, &last)].map(|(a, b)| small_world(a, b, "    streams: { doc: { owns: table } }\n"));
     for world in &worlds {
         assert_eq!(books(world, &[], 0), [2, 0, 0, 0, 0]);
     }
