@@ -25,19 +25,17 @@ impl Engine {
             self.locked(&sync.name, &target.scope, &target.id, false, settled).await?;
             target = self.run_of(sync, run).await?.ok_or_else(unknown)?;
         }
-        if let Some(by) = &target.undone_by {
-            return Err(config("undone_already", format!("run {} was undone already by {by}", target.number), "see `syncline runs`"));
-        }
-        if !target.undoable {
-            let hint = "before-images are kept with `undo: on` for runs that change at most 100,000 rows; tables that a run made are dropped again";
-            return Err(config("not_undoable", format!("run {} kept no before-images", target.number), hint));
-        }
+        refuse_undone(&target)?;
         let options = RunOptions { kind: RunKind::Undo, scope: Some(target.scope.clone()), ..RunOptions::default() };
         let mut row = self.new_run(sync, &target.scope, &options);
         row.of_run = Some(target.id.clone());
         row.mode = "undo".to_owned();
         let work = async {
             self.settle_dead_runs(sync, &target.scope).await?;
+            // One of those may have been an undo of this very run.
+            if let Some(now) = self.run_of(sync, &target.id).await? {
+                refuse_undone(&now)?;
+            }
             self.record_start(&row, &options).await?;
             let context = RunContext { sync, options: &options, scope: &target.scope, run: &row };
             let done = self.contained(&row, self.execute_undo(&context, &target)).await?;
@@ -129,6 +127,19 @@ impl Engine {
         self.settle(context.run, &settlement).await?;
         Ok(())
     }
+}
+
+fn refuse_undone(target: &RunRow) -> Result<()> {
+    let refuse = |code, message: String, hint: &str| Err(EngineError::Config { code, message, hint: Some(hint.to_owned()) });
+    if let Some(by) = &target.undone_by {
+        return refuse("undone_already", format!("run {} was undone already by {by}", target.number), "see `syncline runs`");
+    }
+    if !target.undoable {
+        let hint =
+            "before-images are kept with `undo: on` for runs that change at most 100,000 rows; tables that a run made are dropped again";
+        return refuse("not_undoable", format!("run {} kept no before-images", target.number), hint);
+    }
+    Ok(())
 }
 
 /// Every stored column goes back, the key alone identifies the row.

@@ -3,6 +3,7 @@
 mod commits;
 mod crash;
 mod deletions;
+mod features;
 mod first_load;
 mod histories;
 mod hosts;

@@ -54,6 +54,68 @@ fn ten_thousand_rows_of_one_instant_all_arrive_and_the_one_after_them_too() {
     assert_eq!(dest.value("SELECT count(*) FROM film"), "10101");
 }
 
+// case: D5
+// rule: R5
+#[test]
+fn a_cursor_that_rounds_never_ends_behind_a_row() {
+    let instants = [
+        ("postgres", "timestamptz"),
+        ("postgres", "timestamptz(3)"),
+        ("postgres", "timestamptz(0)"),
+        ("mysql", "timestamp(3)"),
+        ("mysql", "timestamp"),
+    ];
+    for (kind, column) in instants {
+        let (source, dest) = (if kind == "mysql" { Side::mariadb() } else { Side::postgres() }, Side::postgres());
+        source.execute(&format!("CREATE TABLE film (id int PRIMARY KEY, title varchar(40), changed {column} NOT NULL)"));
+        let now = if kind == "mysql" { "now(6)" } else { "clock_timestamp()" };
+        let world = World::between(&source, &dest, CURSOR);
+        let state = Side::File(world.path(".syncline/state.db"));
+        for id in 1..=6 {
+            source.execute(&format!("INSERT INTO film VALUES ({id}, 'a', {now})"));
+            let run = world.run(&[], 0);
+            assert_eq!(dest.value("SELECT count(*) FROM film"), id.to_string(), "{kind} {column}: {run:#}");
+            let clock = if kind == "mysql" {
+                "SELECT unix_timestamp(now(6)) * 1000000"
+            } else {
+                "SELECT extract(epoch FROM clock_timestamp()) * 1000000"
+            };
+            let (clock, mark): (f64, f64) = (
+                source.value(clock).parse().expect("a number"),
+                state.value("SELECT coalesce(mark, 0) FROM sync_state").parse().expect("a number"),
+            );
+            assert!(mark <= clock, "{kind} {column}: the mark {mark} is past the source's clock {clock}");
+        }
+    }
+    // Without a zone the cursor is a value of the column: inclusive, and never more than the greatest one there is.
+    let zoneless = [
+        ("postgres", "timestamp"),
+        ("postgres", "timestamp(0)"),
+        ("mysql", "datetime(6)"),
+        ("mysql", "datetime(3)"),
+        ("mysql", "datetime"),
+    ];
+    for (kind, column) in zoneless {
+        let (source, dest) = (if kind == "mysql" { Side::mariadb() } else { Side::postgres() }, Side::postgres());
+        source.execute(&format!("CREATE TABLE film (id int PRIMARY KEY, title varchar(40), changed {column} NOT NULL)"));
+        let world = World::between(&source, &dest, "    mode: incremental\n    streams: { film: { cursor: changed, overlap: 0s } }\n");
+        let state = Side::File(world.path(".syncline/state.db"));
+        for (id, at) in (1..).zip(["00.9996", "00.9999996", "01.4", "01.4999999", "01.5", "01.5", "59.9999999"]) {
+            source.execute(&format!("INSERT INTO film VALUES ({id}, 'a', '2024-05-05 10:00:{at}')"));
+            let run = world.run(&[], 0);
+            assert_eq!(dest.value("SELECT count(*) FROM film"), id.to_string(), "{kind} {column} {at}: {run:#}");
+            let greatest =
+                source.value(&format!("SELECT cast(max(changed) AS {}) FROM film", if kind == "mysql" { "char" } else { "text" }));
+            let cursor = state.value("SELECT cursor_json FROM sync_state");
+            let at = cursor.find("2024").expect("an instant in the cursor");
+            let cursor = cursor[at..].trim_end_matches(['"', '}', ']']).replace('T', " ");
+            let plain = |text: &str| text.trim_end_matches('0').trim_end_matches('.').to_owned();
+            assert!(plain(&cursor) <= plain(&greatest), "{kind} {column}: {cursor} is past {greatest}");
+        }
+        assert_eq!(world.runs().pop().expect("a run")["streams"][0]["mode"], "incremental");
+    }
+}
+
 // case: E14
 #[test]
 fn a_row_stamped_in_the_future_hides_no_later_row() {

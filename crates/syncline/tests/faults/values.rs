@@ -36,12 +36,85 @@ fn what_mariadb_cannot_hold_is_parked_by_code_and_the_rest_arrives() {
 #[test]
 fn microseconds_are_never_cut_without_a_word() {
     let (source, dest) = (Side::postgres(), Side::mariadb());
-    source.execute("CREATE TABLE t (id int PRIMARY KEY, at timestamp(6)); INSERT INTO t VALUES (1, '2024-01-01 00:00:00.5'), (2, '2024-01-01 00:00:01')");
+    source.execute("CREATE TABLE t (id int PRIMARY KEY, at timestamp(6)); INSERT INTO t VALUES (1, '2024-01-01 00:00:00.5'), (2, '2024-01-01 00:00:01'), (3, '2024-01-01 00:00:00.000001')");
     dest.execute("CREATE TABLE t (id int PRIMARY KEY, at datetime)");
     let world = World::between(&source, &dest, "");
-    let answer = world.syncline(&["run"]);
-    assert!(matches!(answer.code, Some(1..=3)), "{}", answer.said());
-    assert_eq!(dest.value("SELECT count(*) FROM t WHERE id = 1"), "0", "a cut value was written");
+    let check = world.syncline(&["check"]);
+    assert!(check.said().contains("`at`"), "the loss is foreseen: {}", check.said());
+    let run = world.run(&[], 3);
+    assert_eq!([&run["books"]["created"], &run["books"]["parked"]], [1, 2], "{run:#}");
+    assert_eq!(dest.content("t", &["id", "at"], "1 = 1"), "2|2024-01-01 00:00:01");
+    let inexact = "value_inexact".to_owned();
+    assert_eq!(parked_codes(&world), [("[1]".to_owned(), inexact.clone()), ("[3]".to_owned(), inexact)]);
+}
+
+// case: H6
+#[test]
+fn numbers_beyond_what_a_double_holds_stay_exact_in_keys_values_and_documents() {
+    let (source, dest) = (Side::postgres(), Side::mariadb());
+    source.execute(
+        "CREATE TABLE t (id bigint PRIMARY KEY, n bigint, doc json);
+         INSERT INTO t SELECT i, -i, json_build_object('n', i) FROM generate_series(9007199254740990, 9007199254740996) i",
+    );
+    let world = World::between(&source, &dest, "    deletes: mirror\n    owns: table\n");
+    world.run(&[], 0);
+    let same = || {
+        assert_eq!(source.content("t", &["id", "n"], "1 = 1"), dest.content("t", &["id", "n"], "1 = 1"));
+        let documents = ["doc->>'n'", "json_value(doc, '$.n')"];
+        let of = |side: &Side, doc: &str| side.query(&format!("SELECT {doc} FROM t ORDER BY id"));
+        assert_eq!(of(&source, documents[0]), of(&dest, documents[1]));
+    };
+    same();
+    // By its key in an argument, in a plan file, on the list of parked rows, and in JSON output.
+    source.execute("UPDATE t SET n = 1 WHERE id = 9007199254740993; UPDATE t SET n = 2 WHERE id = 9007199254740992");
+    world.syncline(&["run", "--stream", "t", "--key", "9007199254740993"]).ends_with(0);
+    assert_eq!(
+        dest.value("SELECT group_concat(n ORDER BY n DESC) FROM t WHERE id IN (9007199254740992, 9007199254740993)"),
+        "1,-9007199254740992"
+    );
+    world.syncline(&["plan", "--out", "plan.json"]).ends_with(0);
+    world.syncline(&["run", "--plan", "plan.json"]).ends_with(0);
+    same();
+    dest.execute("ALTER TABLE t ADD CONSTRAINT odd CHECK (n <> 9007199254740993)");
+    source.execute("UPDATE t SET n = 9007199254740993 WHERE id = 9007199254740995");
+    world.run(&[], 3);
+    let parked = world.syncline(&["parked", "--json"]).ends_with(0);
+    assert_eq!(world.parked()[0].1, "[{\"i64\":\"9007199254740995\"}]", "no reader of JSON may round it");
+    assert!(parked.stdout.contains("9007199254740993"), "the value is shown exactly: {}", parked.stdout);
+}
+
+// case: G2, G3
+#[test]
+fn documents_too_deep_or_with_a_key_twice_are_refused_or_carried_and_break_nothing() {
+    let source = Side::postgres();
+    source.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, doc json);
+         INSERT INTO t VALUES (1, '{\"a\": 1}'), (2, '{\"a\": 1, \"a\": 2}'), (3, (repeat('[', 5000) || repeat(']', 5000))::json), (4, '[2]')",
+    );
+    // Kept as text, a document arrives as it is; where it would be rewritten, what would be lost is set aside.
+    let kept = Side::postgres();
+    World::between(&source, &kept, "").run(&[], 0);
+    let hash = "SELECT md5(string_agg(doc::text, ';' ORDER BY id)) FROM t";
+    assert_eq!(source.value(hash), kept.value(hash));
+    let rewritten = Side::postgres();
+    rewritten.execute("CREATE TABLE t (id int PRIMARY KEY, doc jsonb)");
+    let world = World::between(&source, &rewritten, "");
+    world.run(&[], 3);
+    let codes = parked_codes(&world);
+    assert!(codes.contains(&("[2]".to_owned(), "json_duplicate_keys".to_owned())), "{codes:?}");
+    assert_eq!(rewritten.value("SELECT string_agg(doc::text, ' ' ORDER BY id) FROM t WHERE id IN (1, 2, 4)"), "{\"a\": 1} [2]");
+    let third = rewritten.value("SELECT count(*) FROM t WHERE id = 3");
+    assert_eq!(third == "0", codes.iter().any(|(key, _)| key == "[3]"), "{codes:?}");
+    // A plan file is JSON from outside.
+    world.syncline(&["plan", "--out", "plan.json"]);
+    let good = std::fs::read_to_string(world.path("plan.json")).expect("a plan");
+    let twice = good.replacen("\"version\"", "\"version\": 1, \"version\"", 1);
+    for bad in [format!("{}{}", "[".repeat(10_000), "]".repeat(10_000)), twice] {
+        assert_ne!(bad, good);
+        std::fs::write(world.path("plan.json"), bad).expect("written");
+        let answer = world.syncline(&["run", "--plan", "plan.json"]);
+        assert!(matches!(answer.code, Some(1 | 2)) && answer.said().contains("plan_invalid"), "{}", answer.said());
+    }
 }
 
 // case: H5, H20

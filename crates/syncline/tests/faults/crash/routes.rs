@@ -155,6 +155,13 @@ fn keeping() -> Route {
     }
 }
 
+// case: A6, A12
+// rule: R6, R24, R40
+#[test]
+fn edits_kept_at_mariadb_survive_a_fault_at_every_point_of_theirs() {
+    break_all(&Route { source: Side::postgres(), dest: "mysql", ..keeping() });
+}
+
 // case: A5, A6, A7, A8, A9, A10, A12
 // rule: R24
 #[test]
