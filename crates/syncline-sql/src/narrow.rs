@@ -10,8 +10,12 @@ use crate::stream::{ROW_NUMBER, number_column, refs, whole};
 const SAMPLE_ROWS: u64 = 1_000;
 
 impl SqlRun {
-    /// Samples every stream, and narrows those that are mostly equal.
+    /// Samples every stream, and narrows those that are mostly equal. Only where a further staging table costs nothing and the planner
+    /// has to be told; elsewhere nothing would come of it.
     pub(crate) async fn narrow_streams(&mut self) -> Result<()> {
+        if !self.dialect().staging_in_transaction() {
+            return Ok(());
+        }
         for stream in 0..self.streams.len() {
             let s = &self.streams[stream];
             if !s.is_staged() || s.outcome.staged <= SAMPLE_ROWS || s.created || self.changes(stream).is_empty() {
@@ -21,7 +25,7 @@ impl SqlRun {
             let s = &self.streams[stream];
             // A key that equals another by collation only is for the checks to find, and expected rows speak of all rows.
             let plain = s.key.iter().all(|c| c.loose_collation.is_none()) && !s.write.expects;
-            if plain && !s.mostly_changed && self.dialect().staging_in_transaction() {
+            if plain && !s.mostly_changed {
                 self.narrow(stream).await?;
             }
         }

@@ -80,6 +80,8 @@ macro_rules! conformance {
                 only_compared_columns_make_an_update,
                 the_stamp_is_set_on_changed_rows_only,
                 unique_values_may_be_swapped,
+                a_swap_without_a_placeholder_is_set_aside,
+                large_runs_count_exactly_whatever_share_of_their_rows_differs,
                 a_missing_value_is_rejected_and_the_rest_goes_on,
                 a_missing_parent_is_rejected_and_the_rest_goes_on,
                 a_taken_unique_value_is_rejected_and_the_rest_goes_on,

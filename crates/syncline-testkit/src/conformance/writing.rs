@@ -7,7 +7,9 @@ use syncline_model::{Table, Value};
 
 use super::Harness;
 use super::describing::renamed;
-use super::steps::{ITEM, PART, batch, destination, discovered, finish, item, items, run, run_of, said, text, three_items, write_of};
+use super::steps::{
+    ITEM, PART, batch, destination, discovered, finish, item, items, many_items, run, run_of, said, text, three_items, write_of,
+};
 
 // rule: R17
 /// Created, updated and unchanged are exact; a row with equal cells is not written.
@@ -121,6 +123,50 @@ pub async fn unique_values_may_be_swapped(h: &dyn Harness) {
     let applied = run(&mut *destination, "r1", write_of(&table), &new, &[]).await;
     assert_eq!((applied.outcomes[0].updated, applied.outcomes[0].rejects.len()), (3, 0), "{:?}", applied.outcomes[0].rejects);
     assert_eq!(said(h, "SELECT id, code FROM seat ORDER BY id").await, ["1|b", "2|c", "3|a"]);
+}
+
+// rule: R22
+/// Where a CHECK lets no placeholder stand, rows that would need one are set aside, and all others are written and can be undone.
+pub async fn a_swap_without_a_placeholder_is_set_aside(h: &dyn Harness) {
+    h.execute(
+        "CREATE TABLE seat (id bigint NOT NULL PRIMARY KEY, code varchar(20) NOT NULL, CONSTRAINT seat_code UNIQUE (code), \
+         CONSTRAINT seat_short CHECK (length(code) = 1)); INSERT INTO seat VALUES (1, 'a'), (2, 'b'), (3, 'c')",
+    )
+    .await;
+    let mut destination = destination(h).await;
+    let table = discovered(&mut *destination, "seat").await;
+    let new = [(1, "b"), (2, "a"), (3, "d")].map(|(id, code)| vec![Value::I64(id), text(code)]);
+    let applied = run(&mut *destination, "r1", write_of(&table), &new, &[]).await;
+    let outcome = &applied.outcomes[0];
+    let mut refused: Vec<_> = outcome.rejects.iter().map(|r| (r.code, super::steps::int(&r.row[0]))).collect();
+    refused.sort_unstable();
+    assert_eq!((outcome.updated, refused), (1, vec![("unique_cycle", 1), ("unique_cycle", 2)]));
+    assert_eq!(said(h, "SELECT id, code FROM seat ORDER BY id").await, ["1|a", "2|b", "3|d"]);
+    let mut undo = destination.begin(run_of("r2", vec![write_of(&table)])).await.expect("begin");
+    assert_eq!(undo.stage_undo(0, "r1").await.expect("stage the undoing"), []);
+    finish(undo).await;
+    assert_eq!(said(h, "SELECT id, code FROM seat ORDER BY id").await, ["1|a", "2|b", "3|c"]);
+}
+
+// rule: R16, R17
+/// Counts stay exact where a run is large enough for a sample: most rows equal, then all changed, then most of them new.
+pub async fn large_runs_count_exactly_whatever_share_of_their_rows_differs(h: &dyn Harness) {
+    many_items(h, 1500).await;
+    let mut destination = destination(h).await;
+    let table = discovered(&mut *destination, "item").await;
+    let rows = |from: i64, to: i64, changed: i64| -> Vec<Vec<Value>> {
+        (from..=to).map(|id| item(id, Some(&format!("row {id}")), if id <= changed { -changed } else { id % 7 })).collect()
+    };
+    for (name, (from, to, changed), expected) in
+        [("equal", (1, 1500, 3), (0, 3, 1497)), ("changed", (1, 1500, 1500), (0, 1500, 0)), ("new", (1400, 3000, 1500), (1500, 0, 101))]
+    {
+        let mut staged = destination.begin(run_of(name, vec![write_of(&table)])).await.expect("begin");
+        staged.stage(0, &batch(&rows(from, to, changed))).await.expect("stage");
+        let outcome = &finish(staged).await.outcomes[0];
+        assert_eq!((outcome.created, outcome.updated, outcome.unchanged), expected, "{name}");
+    }
+    assert_eq!(said(h, "SELECT count(*), sum(n) FROM item WHERE id <= 1500").await, ["1500|-2250000"]);
+    assert_eq!(said(h, "SELECT count(*) FROM item WHERE id > 1500 AND n = id % 7").await, ["1500"]);
 }
 
 // req: X7
