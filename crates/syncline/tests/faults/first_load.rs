@@ -337,7 +337,11 @@ fn every_stream_of_a_run_gets_its_name_in_one_transaction_also_with_atomic_strea
     let world = World::between(&source, &dest, &format!("{IN_PARTS}    atomic: stream\n"));
     broken(&world, "load.range=abort@40");
     assert_eq!(user_tables(&dest), ["account", "entry__syncline_load"]);
-    world.run(&[], 0);
+    // What failed is not forgotten either, though another stream of the run is on record.
+    broken(&world, "load.place=error");
+    assert_eq!(user_tables(&dest), ["account", "entry__syncline_load"]);
+    let report = world.run(&[], 0);
+    assert_eq!(kept_and_read(&report, "entry"), Some((ENTRIES, 0)), "{report:#}");
     is_equal(&source, &dest);
 }
 
