@@ -239,3 +239,27 @@ fn a_key_that_the_two_sides_spell_differently_is_never_taken_for_extra() {
         }
     }
 }
+
+// case: H12
+// rule: R15
+#[test]
+fn a_key_in_another_case_is_another_record_that_waits_until_its_place_is_free() {
+    for options in ["", EXPRESSION] {
+        let (source, dest) = (Side::postgres(), Side::mariadb());
+        source.execute(
+            "CREATE TABLE t (k text PRIMARY KEY, name text, label text); INSERT INTO t VALUES ('ABC', 'n', 'N'), ('def', 'n', 'N')",
+        );
+        dest.execute(
+            "CREATE TABLE t (k varchar(20) COLLATE utf8mb4_general_ci PRIMARY KEY, name varchar(40), label varchar(40));
+             INSERT INTO t VALUES ('abc', 'n', 'N'), ('def', 'n', 'N')",
+        );
+        let world = World::between(&source, &dest, &format!("{OPTIONS}{options}"));
+        let run = world.run(&[], 3);
+        assert_eq!((book(&run, "parked"), book(&run, "deleted")), (1, 1), "{options}: {run}");
+        assert_eq!(world.parked()[0].2, "key_collision", "{options}");
+        assert_eq!(book(&world.run(&[], 0), "created"), 1, "{options}");
+        assert_eq!(dest.value("SELECT group_concat(hex(k) ORDER BY k) FROM t"), "414243,646566", "{options}");
+        assert_eq!(book(&world.run(&[], 0), "created"), 0, "{options}");
+        world.syncline(&["verify"]).ends_with(0);
+    }
+}
