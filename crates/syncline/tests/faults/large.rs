@@ -31,9 +31,9 @@ fn digest(side: &Side) -> String {
     side.value(&format!("SELECT string_agg({row}, ';' ORDER BY id) FROM doc"))
 }
 
-/// `run --json` and the largest resident size of its process, KiB.
+/// A command's answer and the largest resident size of its process, KiB.
 fn measured(world: &World, args: &[&str]) -> (Answer, u64) {
-    let mut child = world.start(&[&["run", "--json"], args].concat(), &[]);
+    let mut child = world.start(args, &[]);
     let (mut stdout, mut stderr) = (child.stdout.take().expect("stdout"), child.stderr.take().expect("stderr"));
     let status = format!("/proc/{}/status", child.id());
     let said = std::thread::spawn(move || {
@@ -64,7 +64,7 @@ fn measured(world: &World, args: &[&str]) -> (Answer, u64) {
 /// A run that ends with `code` within the budget; its only stream.
 #[track_caller]
 fn within_budget(world: &World, args: &[&str], code: i32) -> serde_json::Value {
-    let (answer, peak) = measured(world, args);
+    let (answer, peak) = measured(world, &[&["run", "--json"], args].concat());
     let answer = answer.ends_with(code);
     assert!(peak > 0 && peak < BUDGET_KIB, "{peak} KiB");
     answer.json()[0]["streams"][0]["books"].clone()
@@ -88,6 +88,8 @@ fn large_values_are_inserted_updated_and_deleted_within_the_budget() {
     let second = within_budget(&world, &[], 0);
     assert_eq!((&second["created"], &second["updated"], &second["deleted"]), (&1.into(), &2.into(), &1.into()), "{second}");
     assert_eq!(digest(&dest), digest(&source));
+    let (verified, peak) = measured(&world, &["verify"]);
+    assert!(verified.code == Some(0) && peak < BUDGET_KIB, "{peak} KiB, {}", verified.said());
     let third = within_budget(&world, &["--mode", "full"], 0);
     assert_eq!((&third["created"], &third["updated"], &third["unchanged"]), (&0.into(), &0.into(), &5.into()), "{third}");
 }
