@@ -9,6 +9,29 @@ use crate::native::Native;
 /// A collation under which keys are equal when their bytes are: both products execute only their own part.
 pub(crate) const EXACT_COLLATION: &str = "CHARACTER SET utf8mb4 COLLATE /*M! utf8mb4_nopad_bin */ /*!80017 utf8mb4_0900_bin */";
 
+/// The spelling of a column with a collation that MySQL and MariaDB both have, each in its part where they have none in common. Where there
+/// is no twin, the stand-in tells more texts apart, save for trailing spaces outside utf8mb4: two keys of the source should not become one.
+fn known_to_both(native: &str) -> String {
+    let Some((spelling, collation)) = native.rsplit_once(" COLLATE ") else { return native.to_owned() };
+    let twin = |mariadb: &str, mysql: &str| format!("{spelling} COLLATE /*M! {mariadb} */ /*!80017 {mysql} */");
+    let lower = collation.to_ascii_lowercase();
+    if lower.starts_with("utf8mb4_") && lower.contains("_0900_") {
+        // Accents and case both ignored, nothing padded: the nearest that MariaDB has had since 10.2.
+        let mariadb = if lower.ends_with("_ai_ci") { "utf8mb4_unicode_520_nopad_ci" } else { "utf8mb4_nopad_bin" };
+        return twin(mariadb, collation);
+    }
+    if lower.contains("uca1400_") {
+        let mysql = if lower.ends_with("_ai_ci") { "utf8mb4_0900_ai_ci" } else { "utf8mb4_0900_bin" };
+        return if lower.starts_with("utf8mb3_") { twin(collation, "utf8mb3_bin") } else { twin(collation, mysql) };
+    }
+    match lower.split_once("_nopad_") {
+        Some(("utf8mb4", "bin")) => twin(collation, "utf8mb4_0900_bin"),
+        Some((start, _)) if start.starts_with("utf8mb4") => twin(collation, "utf8mb4_0900_as_cs"),
+        Some((charset, _)) => twin(collation, &format!("{}_bin", charset.split('_').next().unwrap_or(charset))),
+        None => native.to_owned(),
+    }
+}
+
 /// Longest VARCHAR that a key of one column can hold: 3072 bytes of 4 per character.
 pub(crate) const KEY_CHARS_MAX: u32 = 768;
 
@@ -36,7 +59,7 @@ pub(crate) fn map_column(column: &Column, from: Engine) -> (Column, Fit) {
 fn native_for(column: &Column, from: Engine) -> (String, LogicalType) {
     use LogicalType as T;
     if from == Engine::Mysql && !matches!(column.logical, T::Json { .. }) {
-        return (column.native.clone(), column.logical.clone());
+        return (known_to_both(&column.native), column.logical.clone());
     }
     let plain = |spelling: String| {
         let logical = Native::parse(&spelling).logical(false);
@@ -195,6 +218,26 @@ mod tests {
     fn mapped(logical: T) -> (String, Fit) {
         let (c, fit) = map_column(&Column::plain("c", logical, "source type"), Engine::Postgres);
         (c.native, fit)
+    }
+
+    #[test]
+    fn a_collation_of_one_product_has_a_stand_in_at_the_other() {
+        let both = |collation: &str| known_to_both(&format!("varchar(9) CHARACTER SET utf8mb4 COLLATE {collation}"));
+        for (collation, mariadb, mysql) in [
+            ("utf8mb4_0900_ai_ci", "utf8mb4_unicode_520_nopad_ci", "utf8mb4_0900_ai_ci"),
+            ("utf8mb4_de_pb_0900_as_cs", "utf8mb4_nopad_bin", "utf8mb4_de_pb_0900_as_cs"),
+            ("utf8mb4_0900_bin", "utf8mb4_nopad_bin", "utf8mb4_0900_bin"),
+            ("utf8mb4_nopad_bin", "utf8mb4_nopad_bin", "utf8mb4_0900_bin"),
+            ("utf8mb4_uca1400_ai_ci", "utf8mb4_uca1400_ai_ci", "utf8mb4_0900_ai_ci"),
+            ("uca1400_as_cs", "uca1400_as_cs", "utf8mb4_0900_bin"),
+            ("utf8mb4_general_nopad_ci", "utf8mb4_general_nopad_ci", "utf8mb4_0900_as_cs"),
+            ("latin1_swedish_nopad_ci", "latin1_swedish_nopad_ci", "latin1_bin"),
+        ] {
+            let expected = format!("varchar(9) CHARACTER SET utf8mb4 COLLATE /*M! {mariadb} */ /*!80017 {mysql} */");
+            assert_eq!(both(collation), expected);
+        }
+        assert_eq!(both("utf8mb4_unicode_ci"), "varchar(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci");
+        assert_eq!(known_to_both("decimal(5,2)"), "decimal(5,2)");
     }
 
     #[test]
