@@ -142,6 +142,7 @@ impl Flavour {
 mod tests {
     use super::*;
 
+    // rule: R38
     #[test]
     fn versions_tell_the_products_apart_and_old_ones_are_refused() {
         let f = Flavour::parse("5.5.5-10.11.6-MariaDB-0+deb12u1", None).unwrap();
