@@ -118,7 +118,8 @@ impl Engine {
         }
         let open: Vec<Key> = result.retried.iter().filter(|k| !now_parked.contains(*k)).filter_map(|k| Key::from_json(k)).collect();
         let there = present(pair, &open, source).await?;
-        for key in open {
+        // An entry under another key than the stream has now tells of no row of it: it stays for a person to decide.
+        for key in open.into_iter().filter(|k| k.0.len() == pair.key_source.len()) {
             let outcome = if there.contains(&key.canonical(&pair.key_canons())) { "applied" } else { "gone" };
             settlement.closed.push((pair.stream.clone(), key.to_json(), outcome.to_owned()));
         }
@@ -301,7 +302,8 @@ fn position(
     at: i64,
 ) -> PositionRow {
     let old = result.position.as_ref();
-    let covered = result.mode != "key";
+    // A run of single records, or of a plan, has not looked at the others.
+    let covered = result.mode != "key" && result.mode != "plan";
     let mark = if covered {
         horizon::mark(now, before, old.and_then(|p| p.mark), pair.policy.options.overlap_s)
     } else {
@@ -314,7 +316,7 @@ fn position(
         collection_key: pair.collection_key(),
         last_synced_at: if covered { Some(at) } else { old.and_then(|p| p.last_synced_at) },
         mark,
-        cursor_json: next_cursor(pair, result, now),
+        cursor_json: if covered { next_cursor(pair, result, now) } else { old.and_then(|p| p.cursor_json.clone()) },
         run: context.run.id.clone(),
     }
 }

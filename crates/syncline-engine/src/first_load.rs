@@ -119,6 +119,11 @@ impl Engine {
                 load.go_on(link, source).await?;
             }
             load.fill(link, source).await?;
+            if load.there.is_none() {
+                // The source has become empty before a first part: the table is made as any other.
+                self.save_load_record(context, pair, None).await?;
+                continue;
+            }
             let rows_read = load.moved.fetched;
             refuse_miscount(pair, load.kept + rows_read, source).await?;
             let place = pair.create_in_parts.clone().unwrap_or_default().place;
@@ -438,6 +443,8 @@ fn can_be_resumed(context: &RunContext<'_>, link: &Link, pair: &Pair) -> bool {
         && !pair.maps_ids()
         && pair.policy.options.stamp.is_none()
         && pair.policy.edits == Edits::Overwrite
+        // What is not compared could not be proved to be as the source has it now.
+        && pair.compared.iter().all(|compared| *compared)
         && compare::choose(pair, link.source.capabilities(), link.dest.capabilities()).is_comparable()
         && link.dest.capabilities().transactional_ddl
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use syncline_connector::{Batch, Predicate, ReadForm, ReadRequest, Snapshot, StagedRun};
+use syncline_connector::{Batch, Predicate, ReadForm, ReadRequest, Reject, Snapshot, StagedRun};
 use syncline_model::detect::{ConflictCause, Field, FieldRule, Times, detect};
 use syncline_model::normalise::Normaliser;
 use syncline_model::resolve::{LastModifier, Side, Strategy, Why, resolve};
@@ -97,10 +97,19 @@ impl StreamRun<'_> {
                 }
                 Some(&at) => {
                     let there = present.rows.row(at);
-                    let decided = self.decide_row(row, there, present.modifier[at], bases[i].as_deref(), &rules, &keys[i], &mut write);
+                    let mut one = RowBatch::new(row.width());
+                    let decided = self.decide_row(row, there, present.modifier[at], bases[i].as_deref(), &rules, &keys[i], &mut one);
                     match decided {
+                        Decided::Written(_) if there.has_large() => {
+                            let large = (0..there.width()).find(|&c| matches!(there.get(c), ValueRef::Large(_)));
+                            let column = large.map(|c| pair.columns[c].name.clone());
+                            let detail = "the destination's value is more than this run may hold at once".to_owned();
+                            let reject = Reject { row: row.to_values(), column, code: "value_too_large", detail };
+                            self.result.parked.push(crate::moving::parked(pair, reject));
+                        }
                         Decided::Written(hashes) => {
                             (0..pair.columns.len()).for_each(|c| expect.push_encoded(there.encoded(c)));
+                            one.rows().for_each(|r| (0..r.width()).for_each(|c| write.push_encoded(r.encoded(c))));
                             written.push((i, hashes));
                         }
                         Decided::Settled(hashes) => spool.add(&names[i], &hashes)?,

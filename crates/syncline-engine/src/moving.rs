@@ -107,7 +107,7 @@ impl Selection {
 }
 
 /// Order of cursor values of one column. Values of different kinds have none: the first one stays.
-fn is_after(a: ValueRef<'_>, b: ValueRef<'_>) -> bool {
+pub(crate) fn is_after(a: ValueRef<'_>, b: ValueRef<'_>) -> bool {
     match (a, b) {
         (ValueRef::I64(a), ValueRef::I64(b)) => a > b,
         (ValueRef::U64(a), ValueRef::U64(b)) => a > b,

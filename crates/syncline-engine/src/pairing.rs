@@ -53,6 +53,8 @@ pub struct Pair {
     pub first_load: Option<FirstLoad>,
     /// `ALTER TABLE` for added columns.
     pub alter: Vec<String>,
+    /// Whether it reads a column that the source did not have in the last good run.
+    pub has_new_column: bool,
     /// Source columns that are read, in order.
     pub reads: Vec<String>,
     /// Source columns → destination columns.
@@ -499,6 +501,8 @@ impl Builder<'_> {
         let (filter_source, filter_dest) = self.filters(&policy, &delete, &targets, &dest)?;
         let key_is_unique = self.source.primary_key == key_source || self.source.uniques.iter().any(|u| u.columns == key_source);
         self.known_mark(&delete, &dest)?;
+        let shape = self.remembered.shapes.get(self.stream);
+        let has_new_column = shape.is_some_and(|before| reads.iter().any(|column| !before.contains_key(column)));
         Ok(Pair {
             stream: self.stream.to_owned(),
             create: made.then(TableDdl::default),
@@ -509,6 +513,7 @@ impl Builder<'_> {
             policy,
             dest,
             alter,
+            has_new_column,
             reads,
             transform: transform.into(),
             columns: m.columns,

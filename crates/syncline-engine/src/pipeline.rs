@@ -371,7 +371,7 @@ impl Engine {
     }
 
     /// Another system behind the same name is noticed before anything is compared with it (C5, D22).
-    async fn check_identities(&self, context: &RunContext<'_>, link: &mut Link) -> Result<Vec<(String, String)>> {
+    pub(crate) async fn check_identities(&self, context: &RunContext<'_>, link: &mut Link) -> Result<Vec<(String, String)>> {
         let mut notes = Vec::new();
         let sides = [(NOTE_SOURCE, link.source.identity().await?), (NOTE_DESTINATION, link.dest.identity().await?)];
         for (name, identity) in sides {
@@ -398,7 +398,10 @@ impl Engine {
         let mut created = remembered.created.clone();
         created.extend(pairs.iter().filter(|p| p.create.is_some()).map(|p| p.dest.name.to_string()));
         let mut shapes = remembered.shapes.clone();
-        for p in pairs {
+        // A run of single records, or of a plan, has not filled in a column that is new.
+        let o = context.options;
+        let whole = o.key.is_none() && o.keys.is_none() && o.plan.is_none();
+        for p in pairs.iter().filter(|p| whole || !p.has_new_column) {
             shapes.insert(p.stream.clone(), p.source.columns.iter().map(|c| (c.name.clone(), c.native.clone())).collect());
         }
         crate::unfinished::made(settlement);

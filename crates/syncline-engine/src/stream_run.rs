@@ -230,6 +230,10 @@ impl<'a> StreamRun<'a> {
 
     /// Where an incremental read starts; `None` when nothing proves that anything was synced before.
     fn window(&self) -> Option<Predicate> {
+        // Rows outside the window have no value yet of a column that is new.
+        if self.pair.has_new_column || !self.pair.alter.is_empty() {
+            return None;
+        }
         let cursor = self.pair.policy.options.cursor.clone()?;
         let position = self.result.position.as_ref()?;
         let column = self.pair.source.column(&cursor)?;
@@ -286,14 +290,18 @@ impl<'a> StreamRun<'a> {
         self.result.fetched += moved.fetched;
         self.result.parked.extend(moved.parked);
         self.result.after_last += moved.after_last;
-        if moved.cursor_max.is_some() {
-            self.result.cursor_max = moved.cursor_max;
+        // Rows that are read again by key, after those of the window, may be older.
+        if let Some(new) = moved.cursor_max
+            && self.result.cursor_max.as_ref().is_none_or(|max| crate::moving::is_after(new.view(), max.view()))
+        {
+            self.result.cursor_max = Some(new);
         }
     }
 
     /// A cursor has to be seen to be remembered.
     fn watch(&self) -> Option<Watch> {
-        if self.mode() != Mode::Incremental || self.context.options.key.is_some() {
+        let by_key = self.context.options.key.is_some() || self.context.options.keys.is_some();
+        if self.mode() != Mode::Incremental || by_key {
             return None;
         }
         let cursor = self.pair.policy.options.cursor.as_ref()?;

@@ -60,8 +60,11 @@ impl Engine {
         let remembered = self.remembered(&sync.name).await?;
         let scope = (!context.scope.is_empty()).then_some(context.scope);
         let made = self.made_by(target).await?;
-        let pairs: Vec<Pair> = link
-            .pairs(sync, scope, &[], &remembered)?
+        self.check_identities(context, &mut link).await?;
+        self.drop_unfinished(&sync.name, &mut link).await?;
+        let all = link.pairs(sync, scope, &[], &remembered)?;
+        refuse_unknown(target, &all)?;
+        let pairs: Vec<Pair> = all
             .into_iter()
             .filter(|p| target.streams.iter().any(|s| s.stream == p.stream))
             // A table that is to be dropped and is gone is as it should be.
@@ -96,6 +99,16 @@ impl Engine {
             return self.refuse_drops(context, &pairs, &kept).await;
         }
         let applied = staged.apply().await?;
+        let found = pairs.iter().zip(&refused).zip(&applied.outcomes).filter(|((p, _), _)| !made.contains(&p.stream));
+        let without = found.filter(|((_, r), o)| r.len() as u64 + o.staged + o.deleted + o.delete_rejects.len() as u64 == 0);
+        let gone = without.map(|((p, _), _)| &p.stream).find(|s| target.streams.iter().any(|t| t.stream == **s && t.books.written() > 0));
+        if let Some(stream) = gone {
+            staged.abort().await?;
+            let message = format!("stream `{stream}`: the destination has nothing left of what that run kept for an undo");
+            return Err(
+                not_undoable(message, "what it wrote may have been undone, or lost, by other hands: compare with `syncline plan`").into()
+            );
+        }
         // The destination is not where the positions say any more: the next run compares everything.
         let forgotten = pairs.iter().map(|p| p.stream.clone()).collect();
         let mut settlement = Settlement { undoes: Some(target.id.clone()), forgotten, ..Settlement::default() };
@@ -127,6 +140,18 @@ impl Engine {
         self.settle(context.run, &settlement).await?;
         Ok(())
     }
+}
+
+fn not_undoable(message: String, hint: &str) -> EngineError {
+    EngineError::Config { code: "not_undoable", message, hint: Some(hint.to_owned()) }
+}
+
+/// A stream that the run wrote and that nobody describes any more could not be restored, and the run would count as undone.
+fn refuse_unknown(target: &RunRow, pairs: &[Pair]) -> Result<()> {
+    let written = target.streams.iter().filter(|s| s.books.written() > 0);
+    let Some(s) = written.into_iter().find(|s| !pairs.iter().any(|p| p.stream == s.stream)) else { return Ok(()) };
+    let message = format!("stream `{}` of run {} is not in the configuration any more", s.stream, target.number);
+    Err(not_undoable(message, "put it back for the undo"))
 }
 
 fn refuse_undone(target: &RunRow) -> Result<()> {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use syncline_connector::write::DeleteAction;
 use syncline_connector::{Error, ErrorKind, Reject, Snapshot, StagedRun};
 use syncline_model::{Key, RowBatch, Table};
 use syncline_store::rows::RunRow;
@@ -98,7 +99,17 @@ fn refuse_pointed_at(pair: &Pair, pairs: &[Pair], dropped: &[usize]) -> Result<(
 
 /// The rows of a table that are not as the source has them: dropping the table would lose them.
 async fn strangers(link: &Link, pair: &Pair, source: &mut dyn Snapshot, dest: &mut dyn Snapshot) -> Result<Vec<Reject>> {
-    let choice = compare::choose(pair, link.source.capabilities(), link.dest.capabilities());
+    let marked = |c: &str| matches!(&pair.delete, Some(DeleteAction::Mark { column, .. }) if column == c);
+    let ours = |c: &str| pair.columns.iter().any(|p| p.name == c) || pair.policy.options.stamp.as_deref() == Some(c) || marked(c);
+    if let Some(c) = pair.dest.columns.iter().find(|c| !c.generated && !ours(&c.name)) {
+        let message =
+            format!("stream `{}`: column `{}` of `{}` is not the sync's, its values would be lost", pair.stream, c.name, pair.dest.name);
+        let hint = Some("drop the column first if nothing in it is needed".to_owned());
+        return Err(EngineError::Config { code: "not_undoable", message, hint });
+    }
+    // Every row of the table, also those that a deletion policy has marked; and every column, also those that runs do not compare.
+    let whole = Pair { filter_dest: Vec::new(), compared: vec![true; pair.columns.len()], ..pair.clone() };
+    let choice = compare::choose(&whole, link.source.capabilities(), link.dest.capabilities());
     if !choice.is_comparable() || pair.maps_ids() {
         let message = format!(
             "stream `{}`: its rows cannot be compared with the source in SQL, so nobody can tell whether they changed",
@@ -107,8 +118,6 @@ async fn strangers(link: &Link, pair: &Pair, source: &mut dyn Snapshot, dest: &m
         let hint = format!("drop `{}` yourself if nothing in it is needed", pair.dest.name);
         return Err(EngineError::Config { code: "not_undoable", message, hint: Some(hint) });
     }
-    // Every row of the table, also those that a deletion policy has marked.
-    let whole = Pair { filter_dest: Vec::new(), ..pair.clone() };
     let found = compare::differ(&whole, choice, (&mut *source, &mut *dest), compare::Memory::none()).await?;
     let detail = "not as the source has it; its table was left as it is";
     let reject = |key: Key| Reject { row: key.0, column: None, code: "row_changed", detail: detail.to_owned() };

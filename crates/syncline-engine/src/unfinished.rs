@@ -63,7 +63,7 @@ impl Engine {
 
     /// Writes down which tables the run is about to empty, where an empty table is all that a transaction can leave of one.
     pub(crate) async fn note_emptied(&self, sync: &str, link: &Link, pairs: &[Pair], made: &BTreeSet<String>) -> Result<()> {
-        if link.dest.capabilities().transactional_ddl {
+        if link.dest.capabilities().transactional_ddl || made.is_empty() {
             return Ok(());
         }
         let order = crate::order::parents_first(pairs);

@@ -27,6 +27,10 @@ impl Sql {
 }
 
 impl Dialect for Sql {
+    fn waits_for_writers(&self) -> &'static str {
+        " FOR UPDATE"
+    }
+
     fn quote(&self, name: &str) -> String {
         quote::name(name)
     }

@@ -46,7 +46,9 @@ type Open = (String, Option<i64>);
 
 /// Open transactions of others and their ages in seconds; `None` when the list is not ours to see or would not become fresh.
 async fn fresh_list(conn: &mut Conn) -> Result<Option<Vec<Open>>> {
-    let sql = "SELECT CAST(trx_id AS CHAR), TIMESTAMPDIFF(SECOND, trx_started, NOW()), trx_mysql_thread_id = CONNECTION_ID() \
+    // Both times are the server's local ones: for a day after its clocks went back, every age counts as an hour more.
+    let sql = "SELECT CAST(trx_id AS CHAR), TIMESTAMPDIFF(SECOND, trx_started, NOW()) \
+               + GREATEST(0, 86400 - TIMESTAMPDIFF(SECOND, FROM_UNIXTIME(UNIX_TIMESTAMP() - 86400), NOW())), trx_mysql_thread_id = CONNECTION_ID() \
                FROM information_schema.innodb_trx";
     for look in 0..LOOKS_MAX {
         let rows: Vec<(String, Option<i64>, bool)> = match conn.query(sql).await {

@@ -60,12 +60,12 @@ impl Scope {
     }
 
     fn tables(&self) -> String {
-        // Row triggers (bit 0) for INSERT (bit 2); DELETE (bit 3) or UPDATE (bit 4); those of partitions fire, too.
+        // Triggers of rows and of statements, for INSERT (bit 2); DELETE (bit 3) or UPDATE (bit 4); those of partitions fire, too.
         let fires = |bits: u32| {
             format!(
                 "EXISTS (SELECT FROM pg_trigger g WHERE (g.tgrelid = c.oid OR c.relkind = 'p' AND g.tgrelid IN \
                  (SELECT relid FROM pg_partition_tree(c.oid))) AND NOT g.tgisinternal AND g.tgenabled IN ('O','A') \
-                 AND g.tgtype & 1 = 1 AND g.tgtype & {bits} <> 0)"
+                 AND g.tgtype & {bits} <> 0)"
             )
         };
         // A partitioned parent has no estimate of its own unless ANALYZE ran on it.

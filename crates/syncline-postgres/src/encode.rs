@@ -70,6 +70,15 @@ impl Target {
         self.wire == Wire::Bytes
     }
 
+    /// The most characters that the column holds; `None` without a limit or for other types.
+    #[must_use]
+    pub fn chars_max(&self) -> Option<u32> {
+        match self.logical {
+            LogicalType::Text { chars_max, .. } => chars_max,
+            _ => None,
+        }
+    }
+
     /// Whether the column's binary form is the value's own bytes, so that they may come in slices.
     #[must_use]
     pub fn takes_slices(&self) -> bool {

@@ -155,7 +155,7 @@ async fn send_pieces(
         send_in_parts(sink, piece.bytes.into()).await.map_err(|_| Stop::Server)?;
         let Some(cell) = piece.cell else { continue };
         let ValueRef::Large(length) = row.get(cell) else { continue };
-        let mut sent = 0;
+        let (mut sent, mut chars) = (0, 0);
         while sent < length {
             let slice = fields.slice(cell, sent).await.map_err(Stop::Source)?;
             sent += slice.len() as u64;
@@ -166,6 +166,11 @@ async fn send_pieces(
             if !targets[cell].is_bytes() && slice.contains(&0) {
                 let detail = "PostgreSQL text cannot hold a NUL character".to_owned();
                 return Err(Stop::Refused(Refusal { code: "nul_in_text", detail }, cell));
+            }
+            // The server would cut what is too long without a word where the rest is spaces.
+            chars += slice.iter().filter(|b| *b & 0xC0 != 0x80).count() as u64;
+            if let Some(most) = targets[cell].chars_max().filter(|most| chars > u64::from(*most)) {
+                return Err(Stop::Refused(Refusal { code: "value_too_long", detail: format!("more than {most} characters") }, cell));
             }
             let slice = if text { as_text(&slice, &targets[cell]) } else { slice };
             send_in_parts(sink, slice.into()).await.map_err(|_| Stop::Server)?;

@@ -29,7 +29,8 @@ fn marker_filter(d: &dyn Dialect, m: &Marker) -> String {
 /// What the marker table says: `None` when it cannot be read.
 pub async fn marker_fate(session: &mut dyn SqlSession, marker: &Marker) -> Result<Option<CommitFate>> {
     let d = session.dialect();
-    let sql = format!("SELECT run AS run, step AS step FROM {} WHERE {}", book(d, MARKER), marker_filter(d, marker));
+    let (table, filter) = (book(d, MARKER), marker_filter(d, marker));
+    let sql = format!("SELECT run AS run, step AS step FROM {table} WHERE {filter}{}", d.waits_for_writers());
     let text = Column::plain("run", LogicalType::Text { chars_max: None, fixed: false }, "text");
     match session.query(&sql, &[text, crate::stream::number_column("step")]).await {
         Ok(rows) => {

@@ -10,7 +10,7 @@ use crate::session::{LoadPlace, LoadTarget};
 use crate::stream::{ROW_NUMBER, Stream, number_column, refs, whole};
 
 /// Bytes up to which a value of a row that is set aside is kept for display.
-const SHOWN_BYTES_MAX: u64 = 1 << 20;
+const SHOWN_BYTES_MAX: u64 = 1 << 14;
 
 /// Columns of a row whose lengths can be asked for beside them: no system answers more than some 1,600 cells.
 const GUARDED_COLUMNS_MAX: usize = 800;

@@ -76,17 +76,14 @@ impl SqlRun {
         Ok(())
     }
 
-    /// Conditions under which a row `d` of the stream is pointed at by a foreign key that refuses its removal.
+    /// Conditions under which a row `d` of the stream is pointed at by another row. Also where that row would go along or lose its reference:
+    /// it may be one that this very run moves to another parent.
     fn pointed_at(&self, stream: usize) -> Vec<String> {
         let s = &self.streams[stream];
         let d = self.dialect();
         let known = |c: &&String| s.write.table.column(c).is_some();
-        let refusing = s
-            .write
-            .referenced_by
-            .iter()
-            .filter(|r| r.key.on_delete == syncline_model::schema::OnDelete::Refuse && r.key.parent_columns.iter().all(|c| known(&c)));
-        refusing
+        let pointing = s.write.referenced_by.iter().filter(|r| r.key.parent_columns.iter().all(|c| known(&c)));
+        pointing
             .map(|r| {
                 let pair = |(c, p): (&String, &String)| format!("c.{} = d.{}", d.quote(c), d.quote(p));
                 let points: Vec<String> = r.key.columns.iter().zip(&r.key.parent_columns).map(pair).collect();
@@ -166,7 +163,8 @@ impl SqlRun {
         let key = s.key.clone();
         let list: Vec<String> = key.iter().map(|c| format!("s.{}", self.dialect().quote(&c.name))).collect();
         let from = format!("{} s WHERE {condition}", s.deletions);
-        let found = self.rows(&format!("SELECT {} FROM {from} LIMIT {}", list.join(", "), s.write.rejects_max + 1), &key).await?;
+        // Every one of them: what is not on the list of refusals counts as deleted.
+        let found = self.rows(&format!("SELECT {} FROM {from}", list.join(", ")), &key).await?;
         if found.is_empty() {
             return Ok(0);
         }

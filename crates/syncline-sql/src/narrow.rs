@@ -83,7 +83,8 @@ impl SqlRun {
             left += self.session.execute(&same_keys).await?;
         }
         let s = &mut self.streams[stream];
-        s.left_out = s.outcome.staged - left;
+        // More would be left than was staged where the destination's key finds several rows.
+        s.left_out = s.outcome.staged.saturating_sub(left);
         s.rows = few;
         // With nothing left there is nothing to check or write; with something, most of it differs now.
         s.made.rows = left > 0;

@@ -111,6 +111,12 @@ pub enum CycleInsert {
 /// The SQL of one system. Pure text. All names given are bare and are quoted here; aliases are `d` for the destination
 /// table and `s` for the staged rows.
 pub trait Dialect: Send + Sync {
+    /// What a read of the marker ends with so that it waits for a transaction that is writing it: one whose COMMIT was sent may still
+    /// be going on when its client is gone.
+    fn waits_for_writers(&self) -> &'static str {
+        ""
+    }
+
     /// Quotes an identifier, however strange it is.
     fn quote(&self, name: &str) -> String;
 

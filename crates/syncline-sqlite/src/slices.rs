@@ -8,6 +8,7 @@ use syncline_connector::{Error, ErrorKind, LargeFields, Reject, Result};
 use syncline_model::{Column, LogicalType, RowBatch, RowRef, Table, ValueRef};
 use syncline_sql::LoadTarget;
 
+use crate::affinity::Affinity;
 use crate::bind::Param;
 use crate::encode::Slot;
 use crate::error::failed;
@@ -108,7 +109,8 @@ fn cells(target: &LoadTarget, row: &RowBatch) -> Result<Vec<Cell>, Reject> {
     for (at, (v, column)) in row.row(0).cells().zip(&target.columns).enumerate() {
         let ValueRef::Large(bytes) = v else { continue };
         let is_text = match column.logical {
-            LogicalType::Text { fixed: false, .. } => true,
+            // A column of numbers would read a number out of the text.
+            LogicalType::Text { fixed: false, .. } if matches!(Affinity::of(&column.native), Affinity::Text | Affinity::Blob) => true,
             LogicalType::Bytes { .. } => false,
             _ => {
                 let detail = format!("{bytes} bytes are over the memory given, and the column's type takes no slices");
@@ -124,6 +126,12 @@ fn cells(target: &LoadTarget, row: &RowBatch) -> Result<Vec<Cell>, Reject> {
 /// SQLite fill it in memory.
 fn make(conn: &Connection, target: &LoadTarget, row: &RowBatch, large: &[(usize, u64)]) -> Result<Option<Reject>> {
     let row = row.row(0);
+    let of_text = |at: &usize| matches!(target.columns[*at].logical, LogicalType::Text { .. });
+    if let Some(at) = large.iter().map(|(at, _)| *at).find(of_text)
+        && !is_utf8(conn).map_err(|e| failed(format_args!("load into {}", target.table), e))?
+    {
+        return Ok(Some(refusal(row, target, at, "value_too_large", "the file keeps its text as UTF-16".to_owned())));
+    }
     let mut params = Vec::new();
     let is_large = |at: usize| large.iter().any(|(l, _)| *l == at);
     for (at, (cell, column)) in row.cells().zip(&target.columns).enumerate().filter(|(at, _)| !is_large(*at)) {

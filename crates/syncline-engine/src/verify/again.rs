@@ -244,7 +244,7 @@ impl Again<'_> {
         };
         let here = snapshots.0.digest(&ask(self.source, source_column)).await?;
         let there = snapshots.1.digest(&ask(self.dest, self.pair.columns[column].name.clone())).await?;
-        Ok(here == there && here.iter().all(|d| d.hashed == d.rows))
+        Ok(!here.is_empty() && here == there && here.iter().all(|d| d.hashed == d.rows))
     }
 
     /// With `edits: keep`: staged columns per key whose source value is still the base, so that the destination may differ.

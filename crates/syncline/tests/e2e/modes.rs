@@ -175,3 +175,53 @@ fn two_runs_at_once_are_one_after_the_other_and_the_newest_state_wins() {
     ended(one).ends_with(0);
     assert_eq!(to.value("SELECT name FROM orders WHERE id = 1"), "second");
 }
+
+// req: X1
+// rule: R36
+#[test]
+fn a_run_of_a_plan_moves_no_position_past_what_the_plan_did_not_look_at() {
+    let (from, to, world) = orders(INCREMENTAL);
+    world.run(&[], 0);
+    from.execute("UPDATE orders SET name = 'planned', changed = clock_timestamp() WHERE id = 3");
+    world.syncline(&["plan", "--out", "plan.json"]).ends_with(0);
+    from.execute("UPDATE orders SET name = 'later', changed = clock_timestamp() - interval '1 second' WHERE id = 4");
+    let before = position(&world);
+    assert_eq!(book(&world.run(&["--plan", "plan.json"], 0), "updated"), 1);
+    assert_eq!(position(&world), before);
+    world.run(&[], 0);
+    assert_eq!(to.value("SELECT string_agg(name, ',' ORDER BY id) FROM orders WHERE id IN (3, 4)"), "planned,later");
+}
+
+// req: X1
+// rule: R29
+#[test]
+fn a_retry_of_parked_rows_moves_no_cursor() {
+    let (from, to) = (Side::postgres(), Side::postgres());
+    from.execute(
+        "CREATE TABLE orders (id int PRIMARY KEY, name text, version bigint NOT NULL);
+         INSERT INTO orders SELECT i, 'order ' || i, i FROM generate_series(1, 5) i",
+    );
+    let world = World::between(&from, &to, "    streams: { orders: { mode: incremental, cursor: version } }\n");
+    world.run(&[], 0);
+    to.execute("ALTER TABLE orders ADD CHECK (name <> 'bad')");
+    from.execute("UPDATE orders SET name = 'bad', version = 10 WHERE id = 2");
+    world.run(&[], 3);
+    from.execute(
+        "UPDATE orders SET name = 'other', version = 11 WHERE id = 3; UPDATE orders SET name = 'mended', version = 12 WHERE id = 2",
+    );
+    world.syncline(&["parked", "--retry", "--all"]).ends_with(0);
+    world.run(&[], 0);
+    assert_eq!(to.value("SELECT string_agg(name, ',' ORDER BY id) FROM orders WHERE id IN (2, 3)"), "mended,other");
+}
+
+// rule: R32
+#[test]
+fn a_column_that_is_new_is_filled_in_for_rows_outside_the_window_too() {
+    let (from, to, world) = orders("    schema_changes: add\n    streams: { orders: { mode: incremental, cursor: changed } }\n");
+    from.execute("UPDATE orders SET changed = changed - interval '1 day'");
+    world.run(&[], 0);
+    world.run(&[], 0);
+    from.execute("ALTER TABLE orders ADD COLUMN rating text DEFAULT 'PG'");
+    world.run(&[], 0);
+    assert_eq!(to.value("SELECT count(*) FROM orders WHERE rating = 'PG'"), "20");
+}

@@ -253,3 +253,29 @@ fn sqlite_gives_and_takes_large_values_with_their_storage_classes() {
     first.execute("UPDATE doc SET note = CAST(note AS BLOB) WHERE id = 8");
     assert_eq!(books(&worlds[1], &[], 3)[4], 1, "bytes in a column of text stay what they are, or nothing");
 }
+
+// rule: R21, R25
+#[test]
+fn a_large_text_that_the_column_would_cut_or_change_parks_its_row() {
+    let source = Side::postgres();
+    source.execute(
+        "CREATE TABLE doc (id int PRIMARY KEY, body text); INSERT INTO doc VALUES (1, '42' || repeat(' ', 3000000)), (2, 'small')",
+    );
+    let narrow = Side::postgres();
+    narrow.execute("CREATE TABLE doc (id int PRIMARY KEY, body varchar(10))");
+    let world = small_world(&source, &narrow, "");
+    world.run(&[], 3);
+    assert_eq!(world.parked()[0].2, "value_too_long");
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, file) in [
+        ("number.db", "CREATE TABLE doc (id int PRIMARY KEY, body STRING)"),
+        ("wide.db", "PRAGMA encoding = 'UTF-16le'; CREATE TABLE doc (id int PRIMARY KEY, body text)"),
+    ] {
+        let dest = Side::File(folder.path().join(name));
+        dest.execute(file);
+        let world = small_world(&source, &dest, "");
+        world.run(&[], 3);
+        assert_eq!(world.parked()[0].2, "value_too_large", "{name}");
+        assert_eq!(dest.value("SELECT count(*) FROM doc"), "1", "{name}");
+    }
+}

@@ -180,3 +180,26 @@ fn tables_of_a_run_that_failed_half_way_are_dropped_too() {
         assert_eq!(user_tables(&dest), ["a", "b"], "{kind}");
     }
 }
+
+// rule: R26
+#[test]
+fn a_column_that_somebody_added_keeps_its_table() {
+    let (_source, dest, world) = loaded("postgres");
+    dest.execute("ALTER TABLE film ADD COLUMN notes text; UPDATE film SET notes = 'mine'");
+    let answer = world.syncline(&["undo", "last"]).ends_with(1);
+    assert!(answer.said().contains("column `notes`"), "{}", answer.said());
+    assert_eq!(dest.value("SELECT count(*) FROM film WHERE notes = 'mine'"), "50");
+}
+
+// rule: R28
+#[test]
+fn an_undo_that_finds_nothing_to_restore_never_counts_as_one() {
+    let (source, dest, world) = loaded("postgres");
+    source.execute("UPDATE film SET title = 'New' WHERE id < 10");
+    let run = world.run(&[], 0)["number"].to_string();
+    dest.execute("DELETE FROM syncline_before");
+    let answer = world.syncline(&["undo", &run]).ends_with(1);
+    assert!(answer.said().contains("not_undoable"), "{}", answer.said());
+    assert_eq!(dest.value("SELECT count(*) FROM film WHERE title = 'New'"), "9");
+    assert!(world.runs().iter().all(|r| r["undone_by"].is_null()));
+}
