@@ -184,7 +184,9 @@ pub fn pair_streams(
 fn all_foreign_keys(pairs: &[Pair], catalog: &Catalog) -> Vec<Referrer> {
     let existing = catalog.tables.iter();
     let made = pairs.iter().filter(|p| p.create.is_some()).map(|p| &p.dest);
-    existing.chain(made).flat_map(|t| t.foreign_keys.iter().map(|k| Referrer { table: t.name.clone(), key: k.clone() })).collect()
+    let inside = existing.chain(made).flat_map(|t| t.foreign_keys.iter().map(|k| (&t.name, k)));
+    let outside = catalog.outside.iter().map(|(table, key)| (table, key));
+    inside.chain(outside).map(|(table, key)| Referrer { table: table.clone(), key: key.clone() }).collect()
 }
 
 /// Source tables whose ids are mapped. All streams of the sync count, also those left out of this run.

@@ -262,6 +262,9 @@ impl Table {
 pub struct Catalog {
     /// The tables, by name.
     pub tables: Vec<Table>,
+    /// Foreign keys of tables beyond these by which a deletion here would take rows there along, or clear them: table and key.
+    #[serde(default)]
+    pub outside: Vec<(TableName, ForeignKey)>,
 }
 
 impl Catalog {

@@ -37,7 +37,8 @@ pub(crate) async fn catalog(conn: &mut Conn, site: &Site) -> Result<Catalog> {
     keys::indexes(conn, site, &scope, &mut tables).await?;
     keys::foreign_keys(conn, &scope, &mut tables).await?;
     triggers(conn, &scope, &mut tables).await?;
-    Ok(Catalog { tables: tables.into_values().collect() })
+    let outside = keys::outside(conn, &scope).await?;
+    Ok(Catalog { tables: tables.into_values().collect(), outside })
 }
 
 async fn tables(conn: &mut Conn, scope: &str) -> Result<Tables> {

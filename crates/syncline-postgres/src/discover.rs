@@ -31,7 +31,8 @@ pub async fn catalog(link: &Link, schema: Option<&str>) -> Result<Catalog> {
     let ours = |t: &Table| BOOKKEEPING.contains(&t.name.name.as_str());
     let mut tables: Vec<Table> = tables.into_values().filter(|t| !ours(t)).collect();
     tables.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(Catalog { tables })
+    let outside = outside(&ask(link, &scope.outside()).await?);
+    Ok(Catalog { tables, outside })
 }
 
 async fn ask(link: &Link, sql: &str) -> Result<Vec<SimpleQueryRow>> {
@@ -114,6 +115,22 @@ impl Scope {
              LEFT JOIN pg_attribute fa ON fa.attrelid = k.confrelid AND fa.attnum = u.fcol \
              LEFT JOIN pg_class fc ON fc.oid = k.confrelid LEFT JOIN pg_namespace fn ON fn.oid = fc.relnamespace \
              WHERE k.contype IN ('p', 'f', 'c') AND k.conparentid = 0 ORDER BY k.conrelid, k.contype, k.conname, u.at",
+            self.relations
+        )
+    }
+
+    /// Keys by which tables elsewhere lose rows or values when a row here goes.
+    fn outside(&self) -> String {
+        format!(
+            "SELECT cn.nspname, cc.relname, k.conname, a.attname, fa.attname, fn.nspname, fc.relname, k.confdeltype, k.condeferrable \
+             FROM pg_constraint k JOIN (SELECT c.oid {0}) r ON r.oid = k.confrelid \
+             JOIN pg_class cc ON cc.oid = k.conrelid JOIN pg_namespace cn ON cn.oid = cc.relnamespace \
+             JOIN pg_class fc ON fc.oid = k.confrelid JOIN pg_namespace fn ON fn.oid = fc.relnamespace \
+             JOIN LATERAL unnest(k.conkey, k.confkey) WITH ORDINALITY AS u(col, fcol, at) ON true \
+             JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.col \
+             JOIN pg_attribute fa ON fa.attrelid = k.confrelid AND fa.attnum = u.fcol \
+             WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confdeltype IN ('c', 'n', 'd') AND NOT cc.relispartition \
+             AND k.conrelid NOT IN (SELECT c.oid {0}) ORDER BY k.conrelid, k.conname, u.at",
             self.relations
         )
     }
@@ -278,13 +295,33 @@ fn constraints(tables: &mut Tables, rows: &[SimpleQueryRow]) {
     }
 }
 
+fn on_delete(letter: Option<&str>) -> OnDelete {
+    match letter {
+        Some("c") => OnDelete::Cascade,
+        Some("n" | "d") => OnDelete::Clear,
+        _ => OnDelete::Refuse,
+    }
+}
+
+fn outside(rows: &[SimpleQueryRow]) -> Vec<(TableName, ForeignKey)> {
+    let mut keys: Vec<(TableName, ForeignKey)> = Vec::new();
+    for r in rows {
+        let (table, name) = (TableName::within(text(r, 0), text(r, 1)), text(r, 2));
+        if keys.last().is_none_or(|(t, k)| *t != table || k.name != name) {
+            let parent = TableName::within(text(r, 5), text(r, 6));
+            let (on_delete, deferrable) = (on_delete(r.get(7)), yes(r, 8));
+            keys.push((table, ForeignKey { name, columns: Vec::new(), parent, parent_columns: Vec::new(), on_delete, deferrable }));
+        }
+        let (_, key) = keys.last_mut().expect("invariant: pushed above");
+        key.columns.push(text(r, 3));
+        key.parent_columns.push(text(r, 4));
+    }
+    keys
+}
+
 fn foreign_key(table: &mut Table, name: String, r: &SimpleQueryRow) {
     if table.foreign_keys.last().is_none_or(|f| f.name != name) {
-        let on_delete = match r.get(7) {
-            Some("c") => OnDelete::Cascade,
-            Some("n" | "d") => OnDelete::Clear,
-            _ => OnDelete::Refuse,
-        };
+        let on_delete = on_delete(r.get(7));
         table.foreign_keys.push(ForeignKey {
             name,
             columns: Vec::new(),

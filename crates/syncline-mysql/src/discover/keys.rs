@@ -82,11 +82,7 @@ pub(super) async fn foreign_keys(conn: &mut Conn, scope: &str, tables: &mut Tabl
         let [schema, table, name, column, parent_schema, parent, parent_column, rule] = take(row);
         let Some(t) = tables.get_mut(&(schema, table)) else { continue };
         if t.foreign_keys.last().is_none_or(|f| f.name != name) {
-            let on_delete = match rule.as_str() {
-                "CASCADE" => OnDelete::Cascade,
-                "SET NULL" | "SET DEFAULT" => OnDelete::Clear,
-                _ => OnDelete::Refuse,
-            };
+            let on_delete = on_delete(&rule);
             t.foreign_keys.push(ForeignKey {
                 name,
                 columns: Vec::new(),
@@ -102,4 +98,39 @@ pub(super) async fn foreign_keys(conn: &mut Conn, scope: &str, tables: &mut Tabl
         }
     }
     Ok(())
+}
+
+fn on_delete(rule: &str) -> OnDelete {
+    match rule {
+        "CASCADE" => OnDelete::Cascade,
+        "SET NULL" | "SET DEFAULT" => OnDelete::Clear,
+        _ => OnDelete::Refuse,
+    }
+}
+
+/// Keys by which tables of other databases, as far as this user sees them, lose rows or values when a row here goes.
+pub(super) async fn outside(conn: &mut Conn, scope: &str) -> Result<Vec<(TableName, ForeignKey)>> {
+    let sql = format!(
+        "SELECT k.table_schema, k.table_name, k.constraint_name, k.column_name, k.referenced_table_schema, k.referenced_table_name, \
+         k.referenced_column_name, r.delete_rule FROM information_schema.key_column_usage k \
+         JOIN information_schema.referential_constraints r ON r.constraint_schema = k.constraint_schema \
+         AND r.constraint_name = k.constraint_name AND r.table_name = k.table_name \
+         WHERE r.delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT') AND {} AND NOT ({}) ORDER BY 1, 2, 3, k.ordinal_position",
+        scope.replace("table_schema", "k.referenced_table_schema"),
+        scope.replace("table_schema", "k.table_schema")
+    );
+    let mut keys: Vec<(TableName, ForeignKey)> = Vec::new();
+    for row in texts(conn, &sql, "discover foreign keys of other databases").await? {
+        let [schema, table, name, column, parent_schema, parent, parent_column, rule] = take(row);
+        let table = TableName::within(schema, table);
+        if keys.last().is_none_or(|(t, k)| *t != table || k.name != name) {
+            let (parent, on_delete) = (TableName::within(parent_schema, parent), on_delete(&rule));
+            keys.push((table, ForeignKey { name, columns: Vec::new(), parent, parent_columns: Vec::new(), on_delete, deferrable: false }));
+        }
+        if let Some((_, key)) = keys.last_mut() {
+            key.columns.push(column);
+            key.parent_columns.push(parent_column);
+        }
+    }
+    Ok(keys)
 }

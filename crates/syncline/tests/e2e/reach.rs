@@ -147,3 +147,32 @@ fn one_record_by_its_key_is_deleted_only_when_it_is_gone_and_only_in_its_own_sco
         assert_eq!(to.content("person", &["id"], "1 = 1"), "2;9", "{atomic}");
     }
 }
+
+// rule: R8
+#[test]
+fn rows_of_another_schema_or_database_are_never_taken_along_unseen() {
+    let from = Side::mariadb();
+    from.execute(CLUB);
+    let (pg, maria) = (Side::postgres(), Side::mariadb());
+    let beside = format!("{}_beside", maria.database().name());
+    let note = "id int PRIMARY KEY, club_id int, FOREIGN KEY (club_id) REFERENCES";
+    pg.execute(&format!("{}; CREATE SCHEMA beside; CREATE TABLE beside.note ({note} club (id) ON DELETE CASCADE)", OTHERS[0]));
+    maria.execute_as_admin(&format!(
+        "{}; CREATE DATABASE {beside}; CREATE TABLE {beside}.note ({note} {}.club (id) ON DELETE CASCADE); GRANT ALL ON {beside}.* TO syncline@'%'",
+        OTHERS[0],
+        maria.database().name()
+    ));
+    for (to, schema, note) in [(&pg, ", schema: public", "beside.note".to_owned()), (&maria, "", format!("{beside}.note"))] {
+        let config = crate::rig::config(&from, to, &club_only(""));
+        let url = format!("url: \"{}\"", to.url());
+        let world = World::new(&config.replace(&url, &format!("{url}{schema}")));
+        from.execute("DELETE FROM club; INSERT INTO club VALUES (1, 'a'), (2, 'b'), (3, 'c')");
+        world.run(&[], 0);
+        to.execute(&format!("INSERT INTO {note} VALUES (1, 1)"));
+        from.execute("DELETE FROM club WHERE id = 1");
+        let run = world.run(&[], 3);
+        assert_eq!((book(&run, "held_back"), book(&run, "deleted")), (1, 0), "{note}: {run}");
+        assert_eq!(to.value(&format!("SELECT count(*) FROM {note}")), "1", "{note}");
+    }
+    maria.execute_as_admin(&format!("DROP DATABASE {beside}"));
+}
