@@ -1,6 +1,7 @@
 //! Deletions, children first: removed or marked, counted exactly; a row that others still need stays and is listed (R8).
 
-use syncline_connector::{DeleteAction, Reject, Result};
+use syncline_connector::{DeleteAction, Error, ErrorKind, Reject, Result};
+use syncline_model::TableName;
 
 use crate::order::Group;
 use crate::run::SqlRun;
@@ -200,6 +201,7 @@ impl SqlRun {
     }
 
     async fn remove_guarded(&mut self, streams: &[usize]) -> Result<()> {
+        let orphans = self.orphans_of(streams).await?;
         let (before, after) = self.dialect().cycle_guard();
         for sql in before {
             self.session.execute(&sql).await?;
@@ -208,7 +210,34 @@ impl SqlRun {
         for sql in after {
             self.session.execute(&sql).await?;
         }
+        // With the checks off nothing goes along and nothing is cleared (R23).
+        for ((table, was), (_, is)) in orphans.iter().zip(self.orphans_of(streams).await?) {
+            if is > *was {
+                let message = format!("delete: {} rows of `{table}` would point at rows that are gone", is - was);
+                let hint = "nothing was committed; delete those rows, or sync their table too";
+                return Err(Error::new(ErrorKind::Conflict, "child_exists", message).hint(hint));
+            }
+        }
         Ok(())
+    }
+
+    /// Rows that point at no row of these streams, by each table that points at them.
+    async fn orphans_of(&mut self, streams: &[usize]) -> Result<Vec<(TableName, u64)>> {
+        let mut found = Vec::new();
+        for &stream in streams {
+            for r in self.streams[stream].write.referenced_by.clone() {
+                let (s, d) = (&self.streams[stream], self.dialect());
+                let given: Vec<String> = r.key.columns.iter().map(|c| format!("c.{} IS NOT NULL", d.quote(c))).collect();
+                let pair = |(c, p): (&String, &String)| format!("p.{} = c.{}", d.quote(p), d.quote(c));
+                let on: Vec<String> = r.key.columns.iter().zip(&r.key.parent_columns).map(pair).collect();
+                let (given, on) = (given.join(" AND "), on.join(" AND "));
+                let child = d.table(&r.table);
+                let sql =
+                    format!("SELECT count(*) AS n FROM {child} c WHERE {given} AND NOT EXISTS (SELECT 1 FROM {} p WHERE {on})", s.table);
+                found.push((r.table, self.count(&sql).await?));
+            }
+        }
+        Ok(found)
     }
 
     async fn remove_at_once(&mut self, streams: &[usize]) -> Result<()> {

@@ -176,3 +176,23 @@ fn rows_of_another_schema_or_database_are_never_taken_along_unseen() {
     }
     maria.execute_as_admin(&format!("DROP DATABASE {beside}"));
 }
+
+// rule: R8, R23
+#[test]
+fn deletions_without_checks_leave_no_row_of_others_pointing_at_nothing() {
+    let (from, to) = (Side::mariadb(), Side::mariadb());
+    let node = "CREATE TABLE node (id int PRIMARY KEY, up int, CONSTRAINT node_up FOREIGN KEY (up) REFERENCES node (id));";
+    from.execute(&format!("{node} INSERT INTO node VALUES (1, NULL), (2, 1), (3, NULL)"));
+    to.execute(&format!(
+        "{node} CREATE TABLE leaf (id int PRIMARY KEY, node_id int, CONSTRAINT leaf_node FOREIGN KEY (node_id) REFERENCES node (id) ON DELETE CASCADE)"
+    ));
+    let options = "    deletes: mirror\n    owns: table\n    guard: { max_delete_ratio: 0.9, max_delete_rows: 5 }\n    streams: { node: { cascade: allow } }\n";
+    let world = World::between(&from, &to, options);
+    world.run(&[], 0);
+    to.execute("INSERT INTO leaf VALUES (10, 2), (11, 3)");
+    from.execute("DELETE FROM node WHERE id = 2; DELETE FROM node WHERE id = 1");
+    let run = world.syncline(&["run", "--approve-deletes"]);
+    let orphans = to.value("SELECT count(*) FROM leaf l WHERE NOT EXISTS (SELECT 1 FROM node n WHERE n.id = l.node_id)");
+    assert_eq!(orphans, "0", "{}", run.said());
+    assert!(to.value("SELECT count(*) FROM leaf WHERE id = 10") == "0" || run.code != Some(0), "{}", run.said());
+}
