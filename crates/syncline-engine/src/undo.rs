@@ -1,5 +1,7 @@
 //! `undo`: restores what a run changed from its before-images, refusing rows that changed since (R28).
 
+use std::collections::BTreeSet;
+
 use syncline_connector::{DeleteAction, ErrorKind, Marker, RunSpec, StreamWrite, WritePath, fail};
 use syncline_store::rows::{DeletionRow, ParkedRow, RunKind, RunRow, RunStatus, StreamRow};
 use tracing::Instrument;
@@ -70,14 +72,7 @@ impl Engine {
             // A table that is to be dropped and is gone is as it should be.
             .filter(|p| p.create.is_none() || !made.contains(&p.stream))
             .collect();
-        if let Some(gone) = pairs.iter().find(|p| p.create.is_some()) {
-            let e = syncline_connector::Error::new(
-                ErrorKind::SchemaMismatch,
-                "table_missing",
-                format!("the destination has no table `{}` any more", gone.dest.name),
-            );
-            return Err(e.hint("there is nothing to restore into").into());
-        }
+        refuse_without_table(&pairs)?;
         let marker = Marker {
             sync: sync.name.clone(),
             scope: context.scope.to_owned(),
@@ -99,10 +94,7 @@ impl Engine {
             return self.refuse_drops(context, &pairs, &kept).await;
         }
         let applied = staged.apply().await?;
-        let found = pairs.iter().zip(&refused).zip(&applied.outcomes).filter(|((p, _), _)| !made.contains(&p.stream));
-        let without = found.filter(|((_, r), o)| r.len() as u64 + o.staged + o.deleted + o.delete_rejects.len() as u64 == 0);
-        let gone = without.map(|((p, _), _)| &p.stream).find(|s| target.streams.iter().any(|t| t.stream == **s && t.books.written() > 0));
-        if let Some(stream) = gone {
+        if let Some(stream) = without_images(target, &pairs, &made, &refused, &applied.outcomes) {
             staged.abort().await?;
             let message = format!("stream `{stream}`: the destination has nothing left of what that run kept for an undo");
             return Err(
@@ -144,6 +136,27 @@ impl Engine {
 
 fn not_undoable(message: String, hint: &str) -> EngineError {
     EngineError::Config { code: "not_undoable", message, hint: Some(hint.to_owned()) }
+}
+
+fn refuse_without_table(pairs: &[Pair]) -> Result<()> {
+    let Some(gone) = pairs.iter().find(|p| p.create.is_some()) else { return Ok(()) };
+    let message = format!("the destination has no table `{}` any more", gone.dest.name);
+    let e = syncline_connector::Error::new(ErrorKind::SchemaMismatch, "table_missing", message);
+    Err(e.hint("there is nothing to restore into").into())
+}
+
+/// A stream that the run wrote and of which the destination gave neither a row to restore nor one to refuse.
+fn without_images<'a>(
+    target: &RunRow,
+    pairs: &'a [Pair],
+    made: &BTreeSet<String>,
+    refused: &[Vec<syncline_connector::Reject>],
+    outcomes: &[syncline_connector::StreamOutcome],
+) -> Option<&'a str> {
+    let wrote = |stream: &str| target.streams.iter().any(|t| t.stream == stream && t.books.written() > 0);
+    let none = |r: &[_], o: &syncline_connector::StreamOutcome| r.is_empty() && o.staged + o.deleted == 0 && o.delete_rejects.is_empty();
+    let restored = pairs.iter().zip(refused).zip(outcomes).filter(|((p, _), _)| !made.contains(&p.stream));
+    restored.filter(|((_, r), o)| none(r, o)).map(|((p, _), _)| p.stream.as_str()).find(|stream| wrote(stream))
 }
 
 /// A stream that the run wrote and that nobody describes any more could not be restored, and the run would count as undone.

@@ -53,11 +53,30 @@ async fn the_marker_tells_the_fate_of_a_run() {
     let table = table(&db, "t").await;
     let mut one = there.begin(run(vec![stream(&table)])).await.expect("begin");
     one.stage(0, &batch(&[row(1, "a")])).await.expect("stage");
-    one.apply().await.expect("apply");
     assert_eq!(there.fate(&marker("run-1"), None).await.expect("fate"), CommitFate::RolledBack);
+    one.apply().await.expect("apply");
     one.commit().await.expect("commit");
     assert_eq!(there.fate(&marker("run-1"), None).await.expect("fate"), CommitFate::Committed);
     assert_eq!(there.fate(&marker("run-2"), None).await.expect("fate"), CommitFate::RolledBack);
+}
+
+// rule: R24
+#[tokio::test]
+async fn a_run_that_may_still_commit_is_never_called_rolled_back() {
+    let server = Mariadb::throwaway();
+    let db = server.database().await;
+    db.as_admin().execute("SET GLOBAL innodb_lock_wait_timeout = 1").await;
+    db.execute("CREATE TABLE t (id INT PRIMARY KEY, e VARCHAR(20))").await;
+    let mut there = destination(&db).await;
+    there.prepare(&[]).await.expect("prepare");
+    let table = table(&db, "t").await;
+    let mut one = there.begin(run(vec![stream(&table)])).await.expect("begin");
+    one.stage(0, &batch(&[row(1, "a")])).await.expect("stage");
+    one.apply().await.expect("apply");
+    let e = there.fate(&marker("run-1"), None).await.expect_err("not known yet");
+    assert!(e.kind.is_transient(), "{e}");
+    one.commit().await.expect("commit");
+    assert_eq!(there.fate(&marker("run-1"), None).await.expect("fate"), CommitFate::Committed);
 }
 
 // case: C11
