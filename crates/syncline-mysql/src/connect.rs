@@ -8,7 +8,7 @@ use syncline_connector::{Capabilities, ConnectionSpec, Error, ErrorKind, Result,
 use syncline_model::Engine;
 
 use crate::fault;
-use crate::flavour::Flavour;
+use crate::flavour::{Flavour, Product};
 
 /// The contract's limit for opening a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -39,7 +39,9 @@ pub(crate) async fn open(spec: &ConnectionSpec, role: Role) -> Result<(Site, Con
         .map_err(|e| fault::map(e, &format!("connect to {}", spec.name)))?;
     let (version, packet_max, database) = about.ok_or_else(|| Error::internal("connect: SELECT without FROM gave no row"))?;
     let flavour = Flavour::parse(&version, spec.flavor.as_deref())?;
-    need_md5(&mut conn).await?;
+    if flavour.product == Product::Mysql {
+        need_md5(&mut conn).await?;
+    }
     let capabilities = Capabilities {
         engine: Engine::Mysql,
         version: flavour.title(),

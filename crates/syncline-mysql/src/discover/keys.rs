@@ -70,61 +70,40 @@ fn index(name: String, f: Found) -> Index {
 
 /// Reads all foreign keys.
 pub(super) async fn foreign_keys(conn: &mut Conn, scope: &str, tables: &mut Tables) -> Result<()> {
-    let sql = format!(
-        "SELECT k.table_schema, k.table_name, k.constraint_name, k.column_name, k.referenced_table_schema, k.referenced_table_name, \
-         k.referenced_column_name, r.delete_rule FROM information_schema.key_column_usage k \
-         JOIN information_schema.referential_constraints r ON r.constraint_schema = k.constraint_schema \
-         AND r.constraint_name = k.constraint_name AND r.table_name = k.table_name \
-         WHERE k.referenced_table_name IS NOT NULL AND {} ORDER BY 1, 2, 3, k.ordinal_position",
-        scope.replace("table_schema", "k.table_schema")
-    );
-    for row in texts(conn, &sql, "discover foreign keys").await? {
-        let [schema, table, name, column, parent_schema, parent, parent_column, rule] = take(row);
-        let Some(t) = tables.get_mut(&(schema, table)) else { continue };
-        if t.foreign_keys.last().is_none_or(|f| f.name != name) {
-            let on_delete = on_delete(&rule);
-            t.foreign_keys.push(ForeignKey {
-                name,
-                columns: Vec::new(),
-                parent: TableName::within(parent_schema, parent),
-                parent_columns: Vec::new(),
-                on_delete,
-                deferrable: false,
-            });
-        }
-        if let Some(f) = t.foreign_keys.last_mut() {
-            f.columns.push(column);
-            f.parent_columns.push(parent_column);
+    for (table, key) in keys_where(conn, &scope.replace("table_schema", "k.table_schema")).await? {
+        if let Some(t) = table.schema.and_then(|schema| tables.get_mut(&(schema, table.name))) {
+            t.foreign_keys.push(key);
         }
     }
     Ok(())
 }
 
-fn on_delete(rule: &str) -> OnDelete {
-    match rule {
-        "CASCADE" => OnDelete::Cascade,
-        "SET NULL" | "SET DEFAULT" => OnDelete::Clear,
-        _ => OnDelete::Refuse,
-    }
-}
-
 /// Keys by which tables of other databases, as far as this user sees them, lose rows or values when a row here goes.
 pub(super) async fn outside(conn: &mut Conn, scope: &str) -> Result<Vec<(TableName, ForeignKey)>> {
+    let (parent, child) = (scope.replace("table_schema", "k.referenced_table_schema"), scope.replace("table_schema", "k.table_schema"));
+    keys_where(conn, &format!("r.delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT') AND {parent} AND NOT ({child})")).await
+}
+
+/// Foreign keys, each with its table, over aliases `k` (key_column_usage) and `r` (referential_constraints).
+async fn keys_where(conn: &mut Conn, condition: &str) -> Result<Vec<(TableName, ForeignKey)>> {
     let sql = format!(
         "SELECT k.table_schema, k.table_name, k.constraint_name, k.column_name, k.referenced_table_schema, k.referenced_table_name, \
          k.referenced_column_name, r.delete_rule FROM information_schema.key_column_usage k \
          JOIN information_schema.referential_constraints r ON r.constraint_schema = k.constraint_schema \
          AND r.constraint_name = k.constraint_name AND r.table_name = k.table_name \
-         WHERE r.delete_rule IN ('CASCADE', 'SET NULL', 'SET DEFAULT') AND {} AND NOT ({}) ORDER BY 1, 2, 3, k.ordinal_position",
-        scope.replace("table_schema", "k.referenced_table_schema"),
-        scope.replace("table_schema", "k.table_schema")
+         WHERE k.referenced_table_name IS NOT NULL AND {condition} ORDER BY 1, 2, 3, k.ordinal_position"
     );
     let mut keys: Vec<(TableName, ForeignKey)> = Vec::new();
-    for row in texts(conn, &sql, "discover foreign keys of other databases").await? {
+    for row in texts(conn, &sql, "discover foreign keys").await? {
         let [schema, table, name, column, parent_schema, parent, parent_column, rule] = take(row);
         let table = TableName::within(schema, table);
         if keys.last().is_none_or(|(t, k)| *t != table || k.name != name) {
-            let (parent, on_delete) = (TableName::within(parent_schema, parent), on_delete(&rule));
+            let on_delete = match rule.as_str() {
+                "CASCADE" => OnDelete::Cascade,
+                "SET NULL" | "SET DEFAULT" => OnDelete::Clear,
+                _ => OnDelete::Refuse,
+            };
+            let parent = TableName::within(parent_schema, parent);
             keys.push((table, ForeignKey { name, columns: Vec::new(), parent, parent_columns: Vec::new(), on_delete, deferrable: false }));
         }
         if let Some((_, key)) = keys.last_mut() {
