@@ -7,6 +7,7 @@ mod account;
 mod bases;
 mod batch;
 mod check;
+mod chosen;
 mod compare;
 mod condition;
 mod create;

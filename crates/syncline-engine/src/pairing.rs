@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use syncline_connector::write::Referrer;
 use syncline_connector::{Connector, DeleteAction, LoadDdl, Predicate, TableDdl};
-use syncline_model::schema::TableKind;
 use syncline_model::{Canon, Catalog, Column, Engine, RowBatch, RowRef, Table, TableName, ValueRef};
 
+use crate::chosen;
 use crate::condition;
 use crate::create;
 use crate::engine::{EngineError, Result};
-use crate::first_load::{self, FirstLoad};
-use crate::policy::{self, Policy};
+use crate::first_load::FirstLoad;
+use crate::policy::Policy;
 use crate::report::Drift;
 use crate::spec::{Create, DeletePolicy, FieldText, Owns, SchemaChanges, SyncSpec};
 use crate::transform::{FieldSource, FieldType, Target, Transform};
@@ -161,9 +161,9 @@ pub fn pair_streams(
     to: Side<'_>,
     remembered: &Remembered,
 ) -> Result<Vec<Pair>> {
-    let chosen = choose(sync, only, from.catalog)?;
+    let chosen = chosen::choose(sync, only, from.catalog, remembered)?;
     let mut pairs = Vec::with_capacity(chosen.len());
-    let mapped: BTreeMap<TableName, String> = mapped_streams(sync, from.catalog);
+    let mapped: BTreeMap<TableName, String> = chosen::mapped(sync, from.catalog);
     for (stream, table, options) in &chosen {
         let policy = Policy::decide(&sync.name, stream, options.clone())?;
         let builder = Builder { sync, stream, scope, from, to, remembered, source: table, mapped: &mapped };
@@ -187,55 +187,6 @@ fn all_foreign_keys(pairs: &[Pair], catalog: &Catalog) -> Vec<Referrer> {
     let inside = existing.chain(made).flat_map(|t| t.foreign_keys.iter().map(|k| (&t.name, k)));
     let outside = catalog.outside.iter().map(|(table, key)| (table, key));
     inside.chain(outside).map(|(table, key)| Referrer { table: table.clone(), key: key.clone() }).collect()
-}
-
-/// Source tables whose ids are mapped. All streams of the sync count, also those left out of this run.
-fn mapped_streams(sync: &SyncSpec, catalog: &Catalog) -> BTreeMap<TableName, String> {
-    let mapped = |t: &&Table| policy::options_for(sync, &t.name.name).is_some_and(|o| o.ids.is_some());
-    catalog.tables.iter().filter(mapped).map(|t| (t.name.clone(), t.name.name.clone())).collect()
-}
-
-type Chosen<'a> = (String, &'a Table, crate::spec::StreamOptions);
-
-fn choose<'a>(sync: &SyncSpec, only: &[String], catalog: &'a Catalog) -> Result<Vec<Chosen<'a>>> {
-    let several = catalog.tables.iter().map(|t| &t.name.schema).collect::<BTreeSet<_>>().len() > 1;
-    let mut chosen = Vec::new();
-    for table in &catalog.tables {
-        let bare = &table.name.name;
-        let name = if several { table.name.to_string() } else { bare.clone() };
-        let options = policy::options_for(sync, &name).or_else(|| policy::options_for(sync, bare));
-        let exact = sync.streams.iter().any(|(p, o)| (p == bare || *p == name) && o.is_some());
-        // Views, and tables that a sync is still filling, are streams only where somebody names them.
-        let hidden = table.kind == TableKind::View || first_load::is_load_table(&table.name);
-        if let Some(options) = options.filter(|_| !hidden || exact) {
-            chosen.push((name, table, options));
-        }
-    }
-    for (pattern, options) in &sync.streams {
-        let is_name = !pattern.contains(['*', '?']) && options.is_some();
-        if is_name && !catalog.tables.iter().any(|t| t.name.name == *pattern || t.name.to_string() == *pattern) {
-            return Err(missing_table(sync, pattern, catalog));
-        }
-    }
-    for name in only {
-        if !chosen.iter().any(|(n, ..)| n == name) {
-            return Err(missing_table(sync, name, catalog));
-        }
-    }
-    if !only.is_empty() {
-        chosen.retain(|(n, ..)| only.contains(n));
-    }
-    Ok(chosen)
-}
-
-fn missing_table(sync: &SyncSpec, name: &str, catalog: &Catalog) -> EngineError {
-    let names: Vec<String> = catalog.tables.iter().map(|t| t.name.name.clone()).collect();
-    let near = syncline_model::suggest::closest(name, names.iter().map(String::as_str));
-    EngineError::Config {
-        code: "table_missing",
-        message: format!("sync `{}`: the source has no table `{name}`", sync.name),
-        hint: Some(near.map_or_else(|| "see `syncline discover`".to_owned(), |n| format!("did you mean `{n}`?"))),
-    }
 }
 
 fn refuse_shared_tables(sync: &str, pairs: &[Pair]) -> Result<()> {

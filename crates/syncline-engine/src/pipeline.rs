@@ -114,7 +114,7 @@ impl Engine {
     }
 
     pub(crate) async fn record_start(&self, run: &RunRow, options: &RunOptions) -> Result<()> {
-        let detail = serde_json::json!({ "run": run.id, "mode": run.mode, "streams": options.streams, "scope": run.scope, "approve_deletes": options.approve_deletes });
+        let detail = serde_json::json!({ "run": run.id, "mode": run.mode, "streams": options.streams, "scope": run.scope, "of_run": run.of_run, "approve_deletes": options.approve_deletes });
         let action = match run.kind {
             RunKind::Undo => "undo",
             RunKind::Retry => "parked.retry",

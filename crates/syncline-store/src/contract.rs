@@ -5,7 +5,7 @@ use async_trait::async_trait;
 
 use crate::error::StoreError;
 use crate::rows::{
-    AuditRow, ConflictRow, DeletionRow, IdRow, LockHolder, LockRequest, ObservationRow, Page, ParkedFilter, ParkedRow, PositionRow,
+    AuditFilter, AuditRow, ConflictRow, DeletionRow, IdRow, LockHolder, LockRequest, ObservationRow, Page, ParkedFilter, ParkedRow, PositionRow,
     RunFilter, RunFinish, RunIntent, RunRow, SegmentRow, StreamRow, VerifyRow,
 };
 
@@ -164,7 +164,7 @@ pub trait AuditTable {
     /// Adds a line. Never changed, never removed by hand.
     async fn add_audit(&mut self, row: &AuditRow) -> Result<()>;
     /// Lines, newest first.
-    async fn list_audit(&mut self, page: &Page) -> Result<Vec<AuditRow>>;
+    async fn list_audit(&mut self, filter: &AuditFilter, page: &Page) -> Result<Vec<AuditRow>>;
 }
 
 /// Run locks with leases (U18, X3).

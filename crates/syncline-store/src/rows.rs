@@ -350,6 +350,15 @@ pub struct AuditRow {
     pub detail_json: String,
 }
 
+/// Which audit lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Only of this sync.
+    pub sync: Option<String>,
+    /// Only from then on, µs.
+    pub since: Option<i64>,
+}
+
 /// Asking for a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockRequest {

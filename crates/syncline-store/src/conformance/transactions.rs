@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::sample::{begin, commit, done, mapping, refusal, run};
 use crate::contract::StateStore;
-use crate::rows::{AuditRow, Page, RunFilter};
+use crate::rows::{AuditFilter, AuditRow, Page, RunFilter};
 
 fn line(number: u32) -> AuditRow {
     AuditRow { at: i64::from(number), actor: "t".to_owned(), action: "run".to_owned(), sync: None, detail_json: "{}".to_owned() }
@@ -69,7 +69,7 @@ pub async fn transactions_queue_behind_each_other_and_none_is_lost(store: &dyn S
 
     let mut tx = begin(store).await;
     assert_eq!(done(tx.load_note("shop", "count").await), Some(WRITERS.to_string()));
-    assert_eq!(done(tx.list_audit(&Page::default()).await).len(), WRITERS as usize);
+    assert_eq!(done(tx.list_audit(&AuditFilter::default(), &Page::default()).await).len(), WRITERS as usize);
 }
 
 pub async fn a_caller_that_goes_away_while_waiting_holds_nobody_up(store: &dyn StateStore) {

@@ -2,7 +2,7 @@
 
 use super::sample::{begin, done, finish, lock, parked, refusal, run, stream, verify};
 use crate::contract::StateStore;
-use crate::rows::{AuditRow, LockHolder, LockRequest, Page, ParkedFilter, RunFilter, RunStatus, VerifyRow};
+use crate::rows::{AuditFilter, AuditRow, LockHolder, LockRequest, Page, ParkedFilter, RunFilter, RunStatus, VerifyRow};
 
 pub async fn verify_reports_are_numbered_found_and_listed_newest_first(store: &dyn StateStore) {
     let mut tx = begin(store).await;
@@ -20,6 +20,7 @@ pub async fn verify_reports_are_numbered_found_and_listed_newest_first(store: &d
     assert_eq!(ids(done(tx.list_verify(Some("shop"), &Page { offset: 1, limit: 9 }).await)), ["01a"]);
 }
 
+// req: FR-007
 pub async fn audit_lines_are_listed_newest_first(store: &dyn StateStore) {
     let line = |at: i64, sync: Option<&str>| AuditRow {
         at,
@@ -31,8 +32,13 @@ pub async fn audit_lines_are_listed_newest_first(store: &dyn StateStore) {
     let mut tx = begin(store).await;
     done(tx.add_audit(&line(5, Some("shop"))).await);
     done(tx.add_audit(&line(4, None)).await);
-    assert_eq!(done(tx.list_audit(&Page::default()).await), [line(4, None), line(5, Some("shop"))]);
-    assert_eq!(done(tx.list_audit(&Page { offset: 1, limit: 1 }).await), [line(5, Some("shop"))]);
+    let all = AuditFilter::default();
+    assert_eq!(done(tx.list_audit(&all, &Page::default()).await), [line(4, None), line(5, Some("shop"))]);
+    assert_eq!(done(tx.list_audit(&all, &Page { offset: 1, limit: 1 }).await), [line(5, Some("shop"))]);
+    let shop = AuditFilter { sync: Some("shop".to_owned()), since: None };
+    assert_eq!(done(tx.list_audit(&shop, &Page::default()).await), [line(5, Some("shop"))]);
+    let late = AuditFilter { sync: None, since: Some(5) };
+    assert_eq!(done(tx.list_audit(&late, &Page::default()).await), [line(5, Some("shop"))]);
 }
 
 fn holder_of(asked: &LockRequest) -> LockHolder {

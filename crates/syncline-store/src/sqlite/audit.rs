@@ -5,7 +5,7 @@ use rusqlite::params;
 
 use super::transaction::SqliteTx;
 use crate::contract::{AuditTable, Result};
-use crate::rows::{AuditRow, Page};
+use crate::rows::{AuditFilter, AuditRow, Page};
 
 #[async_trait]
 impl AuditTable for SqliteTx {
@@ -19,12 +19,14 @@ impl AuditTable for SqliteTx {
         .await
     }
 
-    async fn list_audit(&mut self, page: &Page) -> Result<Vec<AuditRow>> {
-        let page = *page;
+    async fn list_audit(&mut self, filter: &AuditFilter, page: &Page) -> Result<Vec<AuditRow>> {
+        let (filter, page) = (filter.clone(), *page);
         self.step("list the audit log", move |c| {
-            let mut statement =
-                c.prepare_cached("select at, actor, action, sync, detail_json from audit_log order by number desc limit ?1 offset ?2")?;
-            let rows = statement.query_map(params![page.limit, page.offset], |r| {
+            let mut statement = c.prepare_cached(
+                "select at, actor, action, sync, detail_json from audit_log where (?1 is null or sync = ?1) and (?2 is null or at >= ?2)
+                 order by number desc limit ?3 offset ?4",
+            )?;
+            let rows = statement.query_map(params![filter.sync, filter.since, page.limit, page.offset], |r| {
                 Ok(AuditRow { at: r.get(0)?, actor: r.get(1)?, action: r.get(2)?, sync: r.get(3)?, detail_json: r.get(4)? })
             })?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -11,7 +11,7 @@ use super::Cli;
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Set up", &["init", "check", "discover", "config", "analyze"]),
     ("Sync", &["plan", "run", "verify", "undo"]),
-    ("Watch", &["status", "runs", "show", "conflicts", "export"]),
+    ("Watch", &["status", "runs", "show", "conflicts", "export", "audit"]),
     ("Repair", &["parked", "ids", "explain"]),
     ("Try it out", &["demo"]),
 ];

@@ -1,6 +1,7 @@
 //! The commands, one file each. A command reads its arguments, asks the engine or the state, and hands the answer to `render`.
 
 pub mod analyze;
+pub mod audit;
 pub mod check;
 pub mod config;
 pub mod conflicts;
@@ -81,6 +82,8 @@ pub enum Command {
     Runs(runs::Args),
     /// Show one run in full: books, deletions, notes, error
     Show(show::Args),
+    /// List who wrote what, newest first
+    Audit(audit::Args),
     /// List the conflicts of a run and how each was decided
     Conflicts(conflicts::Args),
     /// List rows that were set aside; try them again or let them go
@@ -113,6 +116,7 @@ pub async fn dispatch(context: &Context, command: Command) -> Outcome {
         Command::Status(args) => status::execute(context, args).await,
         Command::Runs(args) => runs::execute(context, args).await,
         Command::Show(args) => show::execute(context, args).await,
+        Command::Audit(args) => audit::execute(context, args).await,
         Command::Conflicts(args) => conflicts::execute(context, args).await,
         Command::Parked(args) => parked::execute(context, args).await,
         Command::Undo(args) => undo::execute(context, args).await,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::world::syncline_in;
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "init",
     "check",
     "discover",
@@ -19,6 +19,7 @@ const COMMANDS: [&str; 18] = [
     "undo",
     "export",
     "ids",
+    "audit",
     "analyze",
     "explain",
     "config",

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::rig::{Side, World};
+use crate::rig::{Side, World, config};
 
 const MEMBER: &str = "CREATE TABLE member (id int PRIMARY KEY, name varchar(40), email varchar(80), born varchar(20));
     INSERT INTO member VALUES (1, 'Ann', 'ann@x.org', '2001-02-03'), (2, 'Bob', 'no mail', '2001-02-03'), (3, 'Cid', 'cid@x.org', '31/12/1999'), (4, 'Dot', NULL, NULL);";
@@ -98,6 +98,28 @@ fn the_report_of_a_run_balances_per_stream_and_says_what_failed_by_code() {
     assert!(world.syncline(&["show", "last"]).ends_with(0).stdout.contains("50"), "the success rate of 2 in 4");
 }
 
+// req: S2-E2, S0-TRUTH
+#[test]
+fn a_table_that_vanishes_from_a_pattern_is_no_success_until_somebody_says_so() {
+    let (from, to) = sides();
+    from.execute("CREATE TABLE dues (id int PRIMARY KEY, euro int); INSERT INTO dues VALUES (1, 10)");
+    let world = World::between(&from, &to, "");
+    world.run(&[], 0);
+    from.execute("DROP TABLE dues; UPDATE member SET name = 'Anna' WHERE id = 1");
+    for command in [&["run", "--json"][..], &["plan", "--json"], &["verify", "--json"]] {
+        let said = world.syncline(command).said();
+        assert!(said.contains("table_missing") && said.contains("`dues`"), "{said}");
+    }
+    assert_ne!(to.value("SELECT name FROM member WHERE id = 1"), "Anna", "nothing is half done");
+    assert_eq!(world.run(&["--stream", "member"], 0)["books"]["updated"], 1);
+    world.configure(&config(&from, &to, "    streams: { '*': {}, dues: false }\n"));
+    world.run(&[], 0);
+    from.execute("DROP TABLE member");
+    world.configure(&config(&from, &to, "    streams: { '*': {}, dues: false, member: false }\n"));
+    let run = world.run(&[], 1);
+    assert_eq!(run["error"]["code"], "streams_missing", "{run}");
+}
+
 // req: S4-008
 #[test]
 fn history_is_there_per_run_and_over_a_range_in_three_forms() {
@@ -128,8 +150,16 @@ fn commands_that_write_are_audited_and_logged_with_their_run_and_without_values(
     let run = world.run(&[], 0);
     world.syncline(&["undo", "last"]).ends_with(0);
     world.syncline(&["plan"]).ends_with(0);
-    let state = Side::File(world.path(".syncline/state.db"));
-    assert_eq!(state.value("SELECT count(*) FROM audit_log"), "3", "two runs and an undo, no plan");
+    world.syncline(&["verify", "--repair"]).ends_with(0);
+    from.execute("ALTER TABLE member DROP COLUMN email");
+    world.run(&[], 1);
+    world.syncline(&["parked", "--discard", "--all"]).ends_with(0);
+    let audit = world.syncline(&["audit", "--json"]).ends_with(0).json();
+    let actions: Vec<&str> = audit.as_array().unwrap().iter().map(|l| l["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["parked.discard", "run", "verify.repair", "verify", "undo", "run", "run"], "all that write, newest first; no plan");
+    assert!(audit.as_array().unwrap().iter().all(|l| l["actor"].as_str().unwrap().contains('@') && l["at"].is_string()), "{audit}");
+    assert_eq!((&audit[4]["detail"]["of_run"], &audit[5]["detail"]["run"]), (&run["id"], &run["id"]), "{audit}");
+    assert!(world.syncline(&["audit", "--since", "1h"]).ends_with(0).stdout.contains("undo"));
     let mut lines = Vec::new();
     for entry in std::fs::read_dir(world.path("logs")).unwrap() {
         let path = entry.unwrap().path();
