@@ -17,8 +17,9 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   test                      everything CI runs: format, lints, house rules, all tests on real servers, documentation
-  tidy [--bless [--allow-new]]
-                            the house rules only; --bless rewrites xtask/ratchet.txt, which may only shrink
+  tidy [--bless [--allow-new] | --claims]
+                            the house rules only; --bless rewrites xtask/ratchet.txt, which may only shrink;
+                            --claims writes the tests into docs/requirements.md and docs/faults.md
   demo                      builds the release binary and plays the demo
   bench [NAME…] [--runs N]  the benchmarks of docs/benchmarks.md: copy mysql diff upsert noop, and grow only when named";
 

@@ -5,8 +5,8 @@ use async_trait::async_trait;
 
 use crate::error::StoreError;
 use crate::rows::{
-    AuditFilter, AuditRow, ConflictRow, DeletionRow, IdRow, LockHolder, LockRequest, ObservationRow, Page, ParkedFilter, ParkedRow, PositionRow,
-    RunFilter, RunFinish, RunIntent, RunRow, SegmentRow, StreamRow, VerifyRow,
+    AuditFilter, AuditRow, ConflictRow, DeletionRow, IdRow, LockHolder, LockRequest, ObservationRow, Page, ParkedFilter, ParkedRow,
+    PositionRow, RunFilter, RunFinish, RunIntent, RunRow, SegmentRow, StreamRow, VerifyRow,
 };
 
 /// Result of every store method.

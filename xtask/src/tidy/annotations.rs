@@ -8,7 +8,7 @@ use super::source::{File, Tree};
 /// Kinds of claims, in the words of the design.
 const KINDS: [&str; 4] = ["req", "case", "rule", "users"];
 
-/// Test functions by name, each with the claims above it (`req: FR-010`).
+/// Test functions as `crate::name`, each with the claims above it (`req: FR-010`).
 pub(crate) type Tests = BTreeMap<String, BTreeSet<String>>;
 
 /// Every test of the project.
@@ -17,6 +17,7 @@ pub(crate) fn tests(tree: &Tree) -> Tests {
     for file in tree.rust() {
         for (name, above) in functions(file) {
             if is_test(file, &above) {
+                let name = format!("{}::{name}", file.crate_name());
                 tests.entry(name).or_default().extend(above.iter().flat_map(|line| claims(line)));
             }
         }
@@ -88,9 +89,9 @@ mod tests {
     fn claims_belong_to_the_test_below_them() {
         let text = "//! x\n// req: X1, X2\n// case: A5\n#[tokio::test]\nasync fn a() {}\n\n#[test]\nfn b() {}\nfn c() {}\n";
         let found = tests(&tree(&[("crates/a/tests/a.rs", text)]));
-        assert_eq!(found.keys().collect::<Vec<_>>(), ["a", "b"]);
-        assert_eq!(found["a"].iter().collect::<Vec<_>>(), ["case: A5", "req: X1", "req: X2"]);
-        assert!(found["b"].is_empty());
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["a::a", "a::b"]);
+        assert_eq!(found["a::a"].iter().collect::<Vec<_>>(), ["case: A5", "req: X1", "req: X2"]);
+        assert!(found["a::b"].is_empty());
     }
 
     #[test]

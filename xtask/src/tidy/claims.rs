@@ -1,43 +1,67 @@
-//! What the documents claim to be done is proved by tests that say so themselves.
+//! What the documents claim to be proved is proved by tests that say so themselves.
 
 use super::Problems;
 use super::annotations::Tests;
 use super::source::Tree;
 
 /// One row `| id | status | where | tests |`.
-#[derive(Debug, PartialEq, Eq)]
-struct Row {
-    id: String,
-    status: String,
-    tests: Vec<String>,
+#[derive(Debug)]
+struct Row<'a> {
+    id: &'a str,
+    status: &'a str,
+    place: &'a str,
+    tests: &'a str,
 }
 
-/// Every row of `path` that is `done` names tests that exist, and one of them names the row's id.
+/// What a row may say of itself, and whether tests have to stand behind it. `half`: of what *where* names, only the part before the semicolon is proved.
+const STATUS: [(&str, bool); 3] = [("done", true), ("half", true), ("planned", false)];
+
+/// Every row of `path` names the tests that name it, all of them and no other; one that claims a proof has a test.
 pub(crate) fn check(tree: &Tree, path: &str, tests: &Tests) -> Problems {
     let Some(file) = tree.get(path) else { return vec![format!("{path} is missing")] };
-    let rows = rows(&file.text);
+    let rows: Vec<Row> = file.text.lines().filter_map(row).collect();
     if rows.is_empty() {
         return vec![format!("{path} has no row `| id | status | where | tests |`")];
     }
-    rows.iter()
-        .filter(|row| row.status == "done")
-        .flat_map(|row| unproved(row, tests))
-        .map(|problem| format!("{path}: {problem}"))
-        .collect()
+    rows.iter().flat_map(|row| wrong(row, tests)).map(|problem| format!("{path}: {problem}")).collect()
 }
 
-fn unproved(row: &Row, tests: &Tests) -> Problems {
-    let id = &row.id;
-    if row.tests.is_empty() {
-        return vec![format!("{id} is done, but names no test")];
+/// `text` with the tests of every row as the tests themselves have it.
+pub(crate) fn renewed(text: &str, tests: &Tests) -> String {
+    let mut new = String::with_capacity(text.len());
+    for line in text.lines() {
+        match row(line) {
+            Some(Row { id, status, place, .. }) => {
+                let written = line.split('|').nth(1).unwrap_or(id).trim();
+                new.push_str(&format!("| {written} | {status} | {place} | {} |", proving(id, tests)));
+            }
+            None => new.push_str(line),
+        }
+        new.push('\n');
     }
-    let missing = row.tests.iter().filter(|name| !tests.contains_key(*name)).map(|name| format!("{id} names `{name}`, which is no test"));
-    let mut problems: Problems = missing.collect();
+    new
+}
+
+fn wrong(row: &Row, tests: &Tests) -> Problems {
+    let Row { id, status, .. } = row;
+    let Some((_, needs_proof)) = STATUS.iter().find(|(word, _)| word == status) else {
+        return vec![format!("{id}: `{status}` is no status")];
+    };
+    let proving = proving(id, tests);
+    if *needs_proof && proving.is_empty() {
+        return vec![format!("{id} is {status}, but no test has the line `// {}: {id}` directly above it", kind(id))];
+    }
+    if row.tests != proving {
+        return vec![format!("{id}: the tests named are not those that name it; `cargo xtask tidy --claims` writes them")];
+    }
+    Problems::new()
+}
+
+/// The tests that say they prove `id`, in backticks, sorted.
+fn proving(id: &str, tests: &Tests) -> String {
     let claim = format!("{}: {id}", kind(id));
-    if !row.tests.iter().any(|name| tests.get(name).is_some_and(|claims| claims.contains(&claim))) {
-        problems.push(format!("{id}: none of its tests has the line `// {claim}` directly above it"));
-    }
-    problems
+    let names = tests.iter().filter(|(_, claims)| claims.contains(&claim)).map(|(name, _)| format!("`{name}`"));
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// Which word claims an id: the rules R1…, the users' tasks T1…, the fault cases A1… to Q…, and everything else a requirement.
@@ -54,22 +78,12 @@ fn kind(id: &str) -> &'static str {
     }
 }
 
-fn rows(text: &str) -> Vec<Row> {
-    text.lines()
-        .filter_map(|line| {
-            let cells: Vec<&str> = line.trim().strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim).collect();
-            let [id, status, _, tests] = cells.as_slice() else { return None };
-            let id = id.trim_matches(['*', '`', '★', ' ']);
-            let is_row = id != "id" && !id.is_empty() && !id.starts_with('-') && !id.starts_with(':');
-            is_row.then(|| Row { id: id.to_owned(), status: (*status).to_owned(), tests: names(tests) })
-        })
-        .collect()
-}
-
-/// Test names, separated by commas, in backticks or not, with or without their module.
-fn names(cell: &str) -> Vec<String> {
-    let words = cell.split([',', ' ', '`']).filter(|word| !word.is_empty());
-    words.filter_map(|word| word.rsplit("::").next()).map(|name| name.trim_end_matches("()").to_owned()).collect()
+fn row(line: &str) -> Option<Row<'_>> {
+    let cells: Vec<&str> = line.trim().strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim).collect();
+    let [id, status, place, tests] = cells[..] else { return None };
+    let id = id.trim_matches(['*', '`', '★', ' ']);
+    let is_row = id != "id" && !id.is_empty() && !id.starts_with(['-', ':']);
+    is_row.then_some(Row { id, status, place, tests })
 }
 
 #[cfg(test)]
@@ -90,17 +104,29 @@ mod tests {
     #[test]
     fn a_proved_row_is_fine() {
         for id in ["FR-010", "R7", "A5", "T4", "**A5 ★**"] {
-            assert_eq!(problems(&format!("| {id} | done | engine | `a::maps_ids`, `silent` |\n")), Problems::new(), "{id}");
+            assert_eq!(problems(&format!("| {id} | done | engine | `a::maps_ids` |\n")), Problems::new(), "{id}");
         }
-        assert_eq!(problems("| FR-011 | open | | |\n"), Problems::new());
+        assert_eq!(problems("| FR-010 | half | engine; the service | `a::maps_ids` |\n"), Problems::new());
+        assert_eq!(problems("| FR-011 | planned | | |\n"), Problems::new());
     }
 
     #[test]
     fn a_row_without_proof_is_reported() {
-        assert_eq!(problems("| FR-010 | done | engine | |\n").len(), 1, "no test");
-        assert_eq!(problems("| FR-010 | done | engine | `maps_ids`, `gone` |\n").len(), 1, "a test that does not exist");
-        assert_eq!(problems("| FR-010 | done | engine | `silent` |\n").len(), 1, "a test that does not say so");
-        assert_eq!(problems("| X1 | done | engine | `maps_ids` |\n").len(), 1, "a test that says something else");
+        assert_eq!(problems("| FR-011 | done | engine | |\n").len(), 1, "no test");
+        assert_eq!(problems("| FR-011 | half | engine | |\n").len(), 1, "no test for the half");
+        assert_eq!(problems("| FR-010 | done | engine | |\n").len(), 1, "a test that is not named");
+        assert_eq!(problems("| FR-010 | done | engine | `a::maps_ids`, `a::gone` |\n").len(), 1, "a test that does not exist");
+        assert_eq!(problems("| FR-010 | done | engine | `a::maps_ids`, `a::silent` |\n").len(), 1, "a test that does not say so");
+        assert_eq!(problems("| FR-010 | nearly | engine | `a::maps_ids` |\n").len(), 1, "a word that says nothing");
         assert_eq!(problems("").len(), 1, "no rows");
+    }
+
+    #[test]
+    fn rows_are_written_from_the_tests() {
+        let found = annotations::tests(&tree(&[("crates/a/tests/main.rs", TESTS)]));
+        let text = "# x\n\n| id | status | where | tests |\n|---|---|---|---|\n| **A5 ★** | done | here | `b::old` |\n| X1 | planned | later |  |\nend\n";
+        let new = renewed(text, &found);
+        assert_eq!(new, text.replace("b::old", "a::maps_ids"));
+        assert_eq!(renewed(&new, &found), new);
     }
 }

@@ -65,6 +65,12 @@ impl Tree {
 }
 
 impl File {
+    /// `syncline-model` of `crates/syncline-model/src/key.rs`; `xtask` of its own files.
+    pub(crate) fn crate_name(&self) -> &str {
+        let path = self.path.strip_prefix("crates/").unwrap_or(&self.path);
+        path.split('/').next().unwrap_or(path)
+    }
+
     /// A file of nothing but tests.
     pub(crate) fn is_test(&self) -> bool {
         self.path.contains("/tests/") || self.path.ends_with("/tests.rs")

@@ -156,7 +156,11 @@ fn commands_that_write_are_audited_and_logged_with_their_run_and_without_values(
     world.syncline(&["parked", "--discard", "--all"]).ends_with(0);
     let audit = world.syncline(&["audit", "--json"]).ends_with(0).json();
     let actions: Vec<&str> = audit.as_array().unwrap().iter().map(|l| l["action"].as_str().unwrap()).collect();
-    assert_eq!(actions, ["parked.discard", "run", "verify.repair", "verify", "undo", "run", "run"], "all that write, newest first; no plan");
+    assert_eq!(
+        actions,
+        ["parked.discard", "run", "verify.repair", "verify", "undo", "run", "run"],
+        "all that write, newest first; no plan"
+    );
     assert!(audit.as_array().unwrap().iter().all(|l| l["actor"].as_str().unwrap().contains('@') && l["at"].is_string()), "{audit}");
     assert_eq!((&audit[4]["detail"]["of_run"], &audit[5]["detail"]["run"]), (&run["id"], &run["id"]), "{audit}");
     assert!(world.syncline(&["audit", "--since", "1h"]).ends_with(0).stdout.contains("undo"));
