@@ -227,6 +227,8 @@ pub struct Applied {
     pub outcomes: Vec<StreamOutcome>,
     /// An opaque token of the open transaction to store before COMMIT (PostgreSQL: xid, system, timeline), if there is one.
     pub token: Option<String>,
+    /// The marker was written: `fate` can tell what became of the transaction for as long as the destination keeps it.
+    pub marked: bool,
     /// Before-images were kept, so `undo` can restore this run.
     pub undoable: bool,
 }

@@ -62,6 +62,7 @@ impl<'a> PartLog<'a> {
         }
         crate::account::log_deletions(self.context, self.pair, deletes, &outcome, &mut self.part);
         self.part.undoable = self.part.undoable_with(applied.undoable);
+        self.part.marked = applied.marked;
         let now = self.engine.clock.monotonic_ms();
         let mode = self.context.options.mode.unwrap_or(self.pair.policy.mode).as_str().to_owned();
         crate::account::merge_stream(
@@ -283,7 +284,12 @@ impl StagedRun for BatchedRun<'_> {
             self.open().await?;
         }
         self.flush().await?;
-        Ok(Applied { outcomes: std::mem::take(&mut self.outcomes), token: None, undoable: self.log.part.undoable })
+        Ok(Applied {
+            outcomes: std::mem::take(&mut self.outcomes),
+            token: None,
+            marked: self.log.part.marked,
+            undoable: self.log.part.undoable,
+        })
     }
 
     async fn commit(&mut self) -> Result<()> {

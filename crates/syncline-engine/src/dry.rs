@@ -243,7 +243,7 @@ impl StagedRun for DryRun<'_> {
     }
 
     async fn apply(&mut self) -> Result<Applied> {
-        Ok(Applied { outcomes: std::mem::take(&mut self.outcomes), token: None, undoable: false })
+        Ok(Applied { outcomes: std::mem::take(&mut self.outcomes), token: None, marked: false, undoable: false })
     }
 
     async fn commit(&mut self) -> Result<()> {

@@ -180,7 +180,7 @@ impl Engine {
         let token = self.stage_and_apply(context, link, pairs, Phase::Everything, &mut *source, &mut *staged, &mut ids, settlement).await?;
         source.close().await?;
         self.remember_shapes(pairs, remembered, context, settlement);
-        settlement.notes.push(crate::rewound::last_commit(&spec.marker));
+        settlement.notes.extend(crate::rewound::last_commit(&spec.marker, settlement.marked));
         self.save_intent(&context.run.id, &spec.marker, token.clone(), settlement).await?;
         fail::passable("commit.intent")?;
         commit_or_ask(&mut *link.dest, &mut *staged, &spec, token.as_deref()).await?;
@@ -348,6 +348,7 @@ impl Engine {
         self.account(context, pairs, phase, runs, applied.outcomes, ids, source, settlement).await?;
         settlement.minted.extend(minted.into_iter().map(|m| (m.stream, m.rows)));
         settlement.undoable = settlement.undoable_with(applied.undoable && crate::undo_created::can_be_dropped(pairs));
+        settlement.marked = applied.marked;
         settlement.observation = Some((observation.at, observation.open.clone()));
         self.progress.phase("commit");
         Ok(applied.token)

@@ -12,9 +12,10 @@ fn note_name(scope: &str) -> String {
     format!("last_commit/{scope}")
 }
 
-/// The note of a transaction that is about to be committed; it counts once that is settled.
-pub(crate) fn last_commit(marker: &Marker) -> (String, String) {
-    (note_name(&marker.scope), serde_json::to_string(marker).expect("invariant: names and numbers serialise"))
+/// The note of a transaction that is about to be committed; it counts once that is settled. None for one that left no marker: it would
+/// seem lost as soon as there is a table of markers.
+pub(crate) fn last_commit(marker: &Marker, marked: bool) -> Option<(String, String)> {
+    marked.then(|| (note_name(&marker.scope), serde_json::to_string(marker).expect("invariant: names and numbers serialise")))
 }
 
 impl Engine {

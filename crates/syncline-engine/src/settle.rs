@@ -41,6 +41,9 @@ pub struct Settlement {
     pub remarks: Vec<String>,
     /// Before-images are there.
     pub undoable: bool,
+    /// The transaction under way left a marker.
+    #[serde(default)]
+    pub marked: bool,
     /// Runs whose before-images went with this run's commit.
     #[serde(default)]
     pub stale_undo: Vec<String>,

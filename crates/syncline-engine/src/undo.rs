@@ -107,7 +107,7 @@ impl Engine {
         for ((pair, refused), outcome) in pairs.iter().zip(refused).zip(applied.outcomes) {
             account_undo(context, pair, &refused, &outcome, self.clock.now(), &mut settlement);
         }
-        settlement.notes.push(crate::rewound::last_commit(&marker));
+        settlement.notes.extend(crate::rewound::last_commit(&marker, applied.marked));
         crate::undo_created::forget(&remembered, &pairs, &made, &mut settlement);
         self.note_emptied(&sync.name, &link, &pairs, &made).await?;
         self.save_intent(&context.run.id, &marker, applied.token.clone(), &settlement).await?;

@@ -64,15 +64,16 @@ impl Destination for PgDestination {
                 return Err(e);
             }
         }
-        let bookkeeping = dialect.bookkeeping_ddl(None).join(";\n");
-        match link.run(&bookkeeping, "make the bookkeeping tables").await {
-            // Without them the run still works; `check` says what is lost.
-            Err(e) if e.kind == ErrorKind::Unauthorized => {
-                tracing::debug!(code = e.code, "bookkeeping tables not made");
-                Ok(())
+        // One by one: where one cannot be made, the others still can.
+        for sql in dialect.bookkeeping_ddl(None) {
+            match link.run(&sql, "make the bookkeeping tables").await {
+                Ok(()) => {}
+                // Without them the run still works; `check` says what is lost.
+                Err(e) if e.kind == ErrorKind::Unauthorized => tracing::debug!(code = e.code, "a bookkeeping table was not made"),
+                Err(e) => return Err(e),
             }
-            other => other,
         }
+        Ok(())
     }
 
     async fn begin(&mut self, spec: RunSpec) -> Result<Box<dyn StagedRun>> {

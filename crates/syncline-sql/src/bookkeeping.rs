@@ -46,21 +46,18 @@ pub async fn marker_fate(session: &mut dyn SqlSession, marker: &Marker) -> Resul
 }
 
 impl SqlRun {
-    /// Looks before the transaction opens: a failed look must not spoil it.
-    pub(crate) async fn has_bookkeeping(&mut self) -> Result<bool> {
-        for name in [MARKER, BEFORE] {
-            let sql = format!("SELECT count(*) AS n FROM {} WHERE 1 = 0", book(self.dialect(), name));
-            match self.count(&sql).await {
-                Ok(_) => {}
-                Err(e) if e.kind.is_transient() => return Err(e),
-                Err(_) => return Ok(false),
-            }
+    /// Whether a bookkeeping table is there. Asked before the transaction opens: a failed look must not spoil it.
+    pub(crate) async fn has_book(&mut self, name: &str) -> Result<bool> {
+        let sql = format!("SELECT count(*) AS n FROM {} WHERE 1 = 0", book(self.dialect(), name));
+        match self.count(&sql).await {
+            Ok(_) => Ok(true),
+            Err(e) if e.kind.is_transient() => Err(e),
+            Err(_) => Ok(false),
         }
-        Ok(true)
     }
 
     pub(crate) async fn write_marker(&mut self) -> Result<()> {
-        if !self.bookkeeping {
+        if !self.marks {
             return Ok(());
         }
         let d = self.dialect();
@@ -74,13 +71,19 @@ impl SqlRun {
             d.literal(&m.run),
             m.step
         );
-        let stale: Vec<String> = self.forget.iter().map(|r| d.literal(r)).collect();
-        let forget = (!stale.is_empty()).then(|| format!("DELETE FROM {} WHERE run IN ({})", book(d, BEFORE), stale.join(", ")));
-        if let Some(sql) = forget {
-            self.session.execute(&sql).await?;
-        }
         self.session.execute(&delete).await?;
         self.step("apply.marker", &insert).await.map(drop)
+    }
+
+    /// Drops the before-images of runs that can no longer be undone.
+    pub(crate) async fn forget_stale_images(&mut self) -> Result<()> {
+        if !self.keeps_images || self.forget.is_empty() {
+            return Ok(());
+        }
+        let d = self.dialect();
+        let stale: Vec<String> = self.forget.iter().map(|r| d.literal(r)).collect();
+        let sql = format!("DELETE FROM {} WHERE run IN ({})", book(d, BEFORE), stale.join(", "));
+        self.session.execute(&sql).await.map(drop)
     }
 
     /// Locks and re-reads the rows that must still be as they were seen (R36, R40).
@@ -127,7 +130,7 @@ impl SqlRun {
     /// Keeps what this run is about to change, or sees to it that the writes do. More than `undo_rows_max` rows, or where they cannot be
     /// kept: then none are.
     pub(crate) async fn save_before_images(&mut self) -> Result<()> {
-        if self.undo_rows_max == 0 || !self.bookkeeping {
+        if self.undo_rows_max == 0 || !self.keeps_images {
             return Ok(());
         }
         self.pass("apply.before").await?;

@@ -7,6 +7,7 @@ use syncline_connector::{
 };
 use syncline_model::{Column, RowBatch};
 
+use crate::bookkeeping::{BEFORE, MARKER};
 use crate::order::{Group, parents_first};
 use crate::session::{Dialect, LoadPlace, LoadTarget, SqlSession};
 use crate::stream::{Stream, number_column, whole};
@@ -31,8 +32,10 @@ pub struct SqlRun {
     /// Before-images are being kept, and how many more may be.
     pub(crate) images_left: Option<u64>,
     pub(crate) forget: Vec<String>,
-    /// The bookkeeping tables are there.
-    pub(crate) bookkeeping: bool,
+    /// The marker table is there.
+    pub(crate) marks: bool,
+    /// The table of before-images is there.
+    pub(crate) keeps_images: bool,
     /// Deletions that free unique values were made before the writes; the remaining ones free nothing.
     pub(crate) deleted_early: bool,
     /// Parents first.
@@ -55,14 +58,16 @@ impl SqlRun {
             undo_rows_max: spec.undo_rows_max,
             images_left: None,
             forget: spec.forget,
-            bookkeeping: false,
+            marks: false,
+            keeps_images: false,
             deleted_early: false,
             groups,
             phase: Phase::Staging,
             loading: None,
             savepoints: 0,
         };
-        run.bookkeeping = run.has_bookkeeping().await?;
+        run.marks = run.has_book(MARKER).await?;
+        run.keeps_images = run.has_book(BEFORE).await?;
         if run.dialect().ddl_commits() {
             run.create_all_tables().await?;
         }
@@ -204,12 +209,13 @@ impl SqlRun {
         self.drop_tables().await?;
         self.save_after_hashes().await?;
         self.refuse_rejects_when_strict()?;
+        self.forget_stale_images().await?;
         self.write_marker().await?;
         self.close_books()?;
         let token = self.session.token().await?;
         self.pass("apply.end").await?;
         let outcomes = self.streams.iter_mut().map(|s| std::mem::take(&mut s.outcome)).collect();
-        Ok(Applied { outcomes, token, undoable: self.images_left.is_some() })
+        Ok(Applied { outcomes, token, marked: self.marks, undoable: self.images_left.is_some() })
     }
 
     fn refuse_rejects_when_strict(&self) -> Result<()> {

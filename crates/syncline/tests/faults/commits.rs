@@ -113,6 +113,54 @@ fn a_destination_that_lost_commits_is_made_whole_and_another_one_is_refused() {
     assert_eq!(refused["error"]["code"], "source_changed_identity", "{refused:#}");
 }
 
+// case: A6, C4
+// rule: R24, R28
+#[test]
+fn without_before_images_the_marker_is_written_all_the_same_and_no_run_takes_it_for_lost() {
+    for dest in [Side::postgres(), Side::mariadb()] {
+        let source = Side::postgres();
+        films(&source, 10);
+        // There, and not to be read or written.
+        match dest.kind() {
+            "postgres" => dest.execute_as_admin("CREATE TABLE syncline_before (run text)"),
+            _ => dest.execute("CREATE TABLE gone (run int); CREATE VIEW syncline_before AS SELECT run FROM gone; DROP TABLE gone"),
+        }
+        for atomic in ["run", "stream", "batch"] {
+            let world = World::between(&source, &dest, &format!("{MIRROR}    atomic: {atomic}\n    streams: {{ film: {{}} }}\n"));
+            for n in 0..3 {
+                source.execute(&format!("UPDATE film SET title = '{atomic} {n}' WHERE id = 3"));
+                let run = world.run(&[], 0);
+                assert_eq!(
+                    (&run["undoable"], &run["notes"]),
+                    (&false.into(), &serde_json::json!([])),
+                    "{} {atomic} {n}: {run:#}",
+                    dest.kind()
+                );
+                assert_eq!(dest.value("SELECT count(*) FROM syncline_marker WHERE sync = 'pair'"), "1", "{} {atomic}", dest.kind());
+                assert_eq!(title(&dest, 3), format!("{atomic} {n}"));
+            }
+            dest.execute("DROP TABLE film; DELETE FROM syncline_marker");
+        }
+    }
+}
+
+// case: C4
+// rule: R24
+#[test]
+fn a_marker_table_that_comes_later_is_not_taken_for_lost_commits() {
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    films(&source, 10);
+    dest.execute_as_admin("CREATE TABLE syncline_marker (sync text, scope text, stream text, run text, step bigint)");
+    let world = World::between(&source, &dest, MIRROR);
+    world.run(&[], 0);
+    dest.execute_as_admin("GRANT ALL ON syncline_marker TO syncline");
+    let run = world.run(&[], 0);
+    assert_eq!(run["notes"], serde_json::json!([]), "{run:#}");
+    dest.execute("DELETE FROM syncline_marker");
+    let run = world.run(&[], 0);
+    assert!(run["notes"].to_string().contains("no longer has the last commit"), "{run:#}");
+}
+
 // case: C11
 #[test]
 fn a_lock_wait_timeout_of_mariadb_leaves_nothing_of_the_run() {
