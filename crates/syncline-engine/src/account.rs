@@ -72,11 +72,16 @@ impl Engine {
             }
             // Batches have put theirs on record as they went.
             if context.sync.atomic != Atomic::Batch {
-                log_deletions(context, pair, &result.deletes, &outcome, settlement);
+                for part in result.deletes.parts() {
+                    log_made(context, pair, &part?, &outcome, settlement);
+                }
+                log_refused(context, pair, &outcome, settlement);
             }
             if let Some((keys, reason)) = &result.held {
-                let held = keys.rows().map(|row| deletion(context, pair, row_key(row), reason, false));
-                settlement.deletions.extend(held);
+                keys.each(&mut |row| {
+                    settlement.deletions.push(deletion(context, pair, row_key(row), reason, false));
+                    Ok(())
+                })?;
                 settlement.remarks.push(format!("stream `{}`: {} deletions held back: {reason}", pair.stream, keys.len()));
             }
             settlement.remarks.extend(result.remarks.iter().cloned());
@@ -189,7 +194,7 @@ fn books(result: &StreamResult, outcome: &StreamOutcome, parked: u64) -> Books {
         parked,
         deleted: outcome.deleted,
         extra: result.extra,
-        held_back: result.held.as_ref().map_or(0, |(k, _)| k.len() as u64) + outcome.delete_rejects.len() as u64,
+        held_back: result.held.as_ref().map_or(0, |(k, _)| k.len()) + outcome.delete_rejects.len() as u64,
         late: if is_window { changed.saturating_sub(result.after_last) } else { 0 },
     }
 }
@@ -276,17 +281,15 @@ fn deletion(context: &RunContext<'_>, pair: &Pair, key_json: String, reason: &st
     DeletionRow { run: context.run.id.clone(), stream: pair.stream.clone(), key_json, reason: reason.to_owned(), done }
 }
 
-/// The deletions of one transaction: made, or refused by the system.
-pub(crate) fn log_deletions(
-    context: &RunContext<'_>,
-    pair: &Pair,
-    deletes: &RowBatch,
-    outcome: &StreamOutcome,
-    settlement: &mut Settlement,
-) {
+/// The deletions of one transaction, but for those that the system refused.
+pub(crate) fn log_made(context: &RunContext<'_>, pair: &Pair, deletes: &RowBatch, outcome: &StreamOutcome, settlement: &mut Settlement) {
     let refused: BTreeSet<String> = outcome.delete_rejects.iter().map(|r| Key(r.row.clone()).to_json()).collect();
     let made = deletes.rows().map(row_key).filter(|key| !refused.contains(key));
     settlement.deletions.extend(made.map(|key| deletion(context, pair, key, "missing_at_source", true)));
+}
+
+/// Deletions that the system refused.
+pub(crate) fn log_refused(context: &RunContext<'_>, pair: &Pair, outcome: &StreamOutcome, settlement: &mut Settlement) {
     for r in &outcome.delete_rejects {
         let reason = format!("child_exists: {}", r.detail);
         settlement.deletions.push(deletion(context, pair, Key(r.row.clone()).to_json(), &reason, false));

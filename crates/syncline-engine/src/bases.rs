@@ -6,12 +6,13 @@ use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
 use syncline_model::detect::NO_BASE;
 
-use crate::engine::{Engine, EngineError, Result};
+use crate::engine::{Engine, Result};
 use crate::keep::rules;
 use crate::moving::Parked;
 use crate::pairing::Pair;
 use crate::pipeline::RunContext;
 use crate::spec::Edits;
+use crate::spill;
 use crate::stream_run::StreamResult;
 
 /// Bases saved to the state in one go.
@@ -41,11 +42,11 @@ pub(crate) struct BaseSpool {
 
 impl BaseSpool {
     pub fn new() -> Result<Self> {
-        Ok(Self { file: BufWriter::new(tempfile::tempfile().map_err(spool_error)?), rows: 0 })
+        Ok(Self { file: BufWriter::new(spill::file()?), rows: 0 })
     }
 
     pub fn add(&mut self, key: &[u8], hashes: &[u64]) -> Result<()> {
-        let mut write = |b: &[u8]| self.file.write_all(b).map_err(spool_error);
+        let mut write = |b: &[u8]| self.file.write_all(b).map_err(spill::failed);
         write(&(key.len() as u32).to_le_bytes())?;
         write(key)?;
         write(&(hashes.len() as u32).to_le_bytes())?;
@@ -55,13 +56,6 @@ impl BaseSpool {
         self.rows += 1;
         Ok(())
     }
-}
-
-fn spool_error(e: std::io::Error) -> EngineError {
-    syncline_connector::Error::new(syncline_connector::ErrorKind::Unavailable, "temp_file", "keep bases in a temporary file")
-        .hint("is there room where temporary files go (TMPDIR)?")
-        .because(e)
-        .into()
 }
 
 impl Engine {
@@ -90,7 +84,7 @@ impl Engine {
     /// Saves the spooled bases of a stream.
     pub(crate) async fn save_bases(&self, context: &RunContext<'_>, pair: &Pair, result: &mut StreamResult) -> Result<()> {
         let Some(spool) = result.bases.take() else { return Ok(()) };
-        let mut file = spool.file.into_inner().map_err(|e| spool_error(e.into_error()))?;
+        let mut file = spool.file.into_inner().map_err(|e| spill::failed(e.into_error()))?;
         // Until the commit they are nobody's base: a base that ran ahead of a destination that was rolled back would make the source's
         // change look like one that was made long ago, and it would never be carried over.
         let scope = crate::settle::waiting(&context.run.id);
@@ -100,13 +94,13 @@ impl Engine {
         let mut tx = self.store.begin().await?;
         tx.save_note(sync, &shape_note(stream, shape), &serde_json::json!(fields).to_string()).await?;
         tx.commit().await?;
-        file.seek(SeekFrom::Start(0)).map_err(spool_error)?;
+        file.seek(SeekFrom::Start(0)).map_err(spill::failed)?;
         let mut reader = BufReader::new(file);
         let mut left = spool.rows;
         while left > 0 {
             let mut rows = Vec::new();
             while left > 0 && rows.len() < BASES_PER_WRITE {
-                let (key, mut hashes) = read_base(&mut reader).map_err(spool_error)?;
+                let (key, mut hashes) = read_base(&mut reader).map_err(spill::failed)?;
                 hashes.insert(0, shape);
                 rows.push((key, hashes));
                 left -= 1;

@@ -60,7 +60,8 @@ impl<'a> PartLog<'a> {
             self.recorded.insert(row.key_json.clone());
             self.part.parked.push(row);
         }
-        crate::account::log_deletions(self.context, self.pair, deletes, &outcome, &mut self.part);
+        crate::account::log_made(self.context, self.pair, deletes, &outcome, &mut self.part);
+        crate::account::log_refused(self.context, self.pair, &outcome, &mut self.part);
         self.part.undoable = self.part.undoable_with(applied.undoable);
         self.part.marked = applied.marked;
         let now = self.engine.clock.monotonic_ms();

@@ -1,26 +1,25 @@
 //! Which deletions a run makes: only after a complete listing, only rows the stream owns, and never past the guard (R8, R11).
 
-use syncline_model::RowBatch;
-
 use crate::pairing::Pair;
 use crate::spec::{Guard, Owns};
+use crate::spill::RowSpool;
 
 /// What becomes of the rows that only the destination has.
 #[derive(Debug)]
 pub struct Decision {
     /// Keys to delete or mark.
-    pub delete: RowBatch,
+    pub delete: RowSpool,
     /// Keys that wait for approval, and why.
-    pub held: Option<(RowBatch, String)>,
+    pub held: Option<(RowSpool, String)>,
     /// Rows left alone: not ours, or `deletes: ignore`.
     pub extra: u64,
 }
 
 /// Decides. `owned` are the destination rows of the stream before the run, `source_rows` what the complete listing holds.
 #[must_use]
-pub fn decide(pair: &Pair, extra: RowBatch, owned: u64, source_rows: u64, approved: bool) -> Decision {
-    let none = RowBatch::new(extra.width());
-    let n = extra.len() as u64;
+pub fn decide(pair: &Pair, extra: RowSpool, owned: u64, source_rows: u64, approved: bool) -> Decision {
+    let none = RowSpool::new(extra.width());
+    let n = extra.len();
     if n == 0 || pair.delete.is_none() || (pair.owns == Owns::Mapped && !crate::compare::has_rewritten_key(pair)) {
         return Decision { delete: none, held: None, extra: n };
     }

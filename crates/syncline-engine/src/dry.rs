@@ -15,6 +15,9 @@ use crate::report::{ChangeKind, FieldChange, PlannedChange};
 
 type Result<T> = syncline_connector::Result<T>;
 
+/// Rows to be deleted that are read at a time, whole.
+const DELETES_PER_READ: usize = 200;
+
 /// Compares instead of writing.
 pub struct DryRun<'a> {
     dest: Box<dyn Snapshot>,
@@ -65,6 +68,29 @@ impl<'a> DryRun<'a> {
             destination: old.map(|o| fingerprint(pair, o.row(0))),
             fields: fields.unwrap_or_else(all),
         });
+    }
+
+    /// Notes deletions with what their rows hold.
+    async fn note_deletes(&mut self, stream: usize, keys: &RowBatch) -> Result<()> {
+        let pair = &self.pairs[stream];
+        let there = rows_by_key(pair, keys, self.memory, &mut *self.dest).await?;
+        let at: Vec<usize> = (0..keys.width()).collect();
+        for row in keys.rows() {
+            let key = Key::of(row, &at);
+            let old = there.get(&key.canonical(&pair.key_canons())).map(|p| unpack(p, pair.columns.len()));
+            let destination = old.as_ref().map(|o| fingerprint(pair, o.row(0)));
+            let fields =
+                old.as_ref().map(|o| (0..pair.columns.len()).map(|c| field(pair, c, Some(o.row(0)), None)).collect()).unwrap_or_default();
+            self.note(|| PlannedChange {
+                stream: pair.stream.clone(),
+                kind: ChangeKind::Delete,
+                key: key.to_json(),
+                source: None,
+                destination,
+                fields,
+            });
+        }
+        Ok(())
     }
 
     /// Whether a large value of the same length on both sides is the same, slice by slice.
@@ -209,27 +235,12 @@ impl StagedRun for DryRun<'_> {
     }
 
     async fn stage_deletes(&mut self, stream: usize, keys: &RowBatch) -> Result<()> {
-        let pair = &self.pairs[stream];
         self.outcomes[stream].deleted += keys.len() as u64;
-        if self.changes.len() >= self.changes_max {
-            return Ok(());
-        }
-        let there = rows_by_key(pair, keys, self.memory, &mut *self.dest).await?;
-        let at: Vec<usize> = (0..keys.width()).collect();
-        for row in keys.rows() {
-            let key = Key::of(row, &at);
-            let old = there.get(&key.canonical(&pair.key_canons())).map(|p| unpack(p, pair.columns.len()));
-            let destination = old.as_ref().map(|o| fingerprint(pair, o.row(0)));
-            let fields =
-                old.as_ref().map(|o| (0..pair.columns.len()).map(|c| field(pair, c, Some(o.row(0)), None)).collect()).unwrap_or_default();
-            self.note(|| PlannedChange {
-                stream: pair.stream.clone(),
-                kind: ChangeKind::Delete,
-                key: key.to_json(),
-                source: None,
-                destination,
-                fields,
-            });
+        for part in crate::stream_run::parts_of(keys, DELETES_PER_READ) {
+            if self.changes.len() >= self.changes_max {
+                break;
+            }
+            self.note_deletes(stream, &part).await?;
         }
         Ok(())
     }

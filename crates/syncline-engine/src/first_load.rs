@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 use syncline_connector::{CommitFate, Error, ErrorKind, Marker, Predicate, RunSpec, Snapshot, StreamWrite, TableDdl, WritePath, fail};
-use syncline_model::{Engine as System, Key, LogicalType, RowBatch, Table, TableName, Value};
+use syncline_model::{Engine as System, Key, LogicalType, Table, TableName, Value};
 
 use crate::batch::commit_or_ask;
 use crate::compare;
@@ -16,6 +16,7 @@ use crate::pairing::Pair;
 use crate::pipeline::{RunContext, stream_write, takes_raw};
 use crate::settle::Settlement;
 use crate::spec::{Atomic, Edits, Mode};
+use crate::spill::RowSpool;
 use crate::stream_run::StagedSink;
 
 /// Rows above which a first load is made in parts, where the user says nothing: below, one transaction takes seconds and is
@@ -278,7 +279,7 @@ impl<'a> Load<'a> {
         let mut dest = link.dest.snapshot().await?;
         let found = compare::differ(&landed, choice, (&mut *source, &mut *dest), compare::Memory::none()).await?;
         dest.close().await?;
-        self.kept = found.source_rows - (found.fetch.len() as u64).min(found.source_rows);
+        self.kept = found.source_rows - found.fetch.len().min(found.source_rows);
         tracing::info!(stream = %self.pair.stream, kept = self.kept, changed = found.fetch.len(), gone = found.extra.len(), "first load goes on");
         if !found.fetch.is_empty() || !found.extra.is_empty() {
             self.repair(link, source, &found.fetch, &found.extra).await?;
@@ -287,20 +288,18 @@ impl<'a> Load<'a> {
     }
 
     /// Takes differing rows out, then brings in those that the source has. Killed in between, the next run finds them missing.
-    async fn repair(&mut self, link: &mut Link, source: &mut dyn Snapshot, fetch: &RowBatch, extra: &RowBatch) -> Result<()> {
+    async fn repair(&mut self, link: &mut Link, source: &mut dyn Snapshot, fetch: &RowSpool, extra: &RowSpool) -> Result<()> {
         fail::passable("load.repair")?;
         let spec = self.spec(StreamWrite { create: None, ..self.write(WritePath::Part) });
         let mut staged = link.dest.begin(spec.clone()).await?;
-        for keys in [fetch, extra] {
-            if !keys.is_empty() {
-                staged.stage_deletes(0, keys).await?;
-            }
+        for keys in fetch.parts().chain(extra.parts()) {
+            staged.stage_deletes(0, &keys?).await?;
         }
         let applied = staged.apply().await?;
         commit_or_ask(&mut *link.dest, &mut *staged, &spec, applied.token.as_deref()).await?;
         let upto = self.record.upto.clone();
-        for part in crate::stream_run::key_parts(fetch) {
-            let filter = vec![Predicate::KeyIn { columns: self.pair.key_source.clone(), keys: part }];
+        for part in fetch.parts() {
+            let filter = vec![Predicate::KeyIn { columns: self.pair.key_source.clone(), keys: part? }];
             self.land(link, source, filter, false, upto.clone()).await?;
         }
         Ok(())

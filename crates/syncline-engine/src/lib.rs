@@ -38,6 +38,7 @@ mod rewound;
 mod scopes;
 mod settle;
 pub mod spec;
+mod spill;
 mod stream_run;
 pub mod transform;
 mod undo;

@@ -1,7 +1,7 @@
 //! Id mapping within a run (FR-010): existing mappings are read first, ids are rewritten as rows pass, new ones are minted
 //! and written in the run's own transaction.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use syncline_connector::{
@@ -18,6 +18,7 @@ use crate::moving::{Sink, batch_bytes};
 use crate::pairing::Pair;
 use crate::pipeline::RunContext;
 use crate::spec::{IdSource, Ids};
+use crate::spill::{HashTable, RowSpool};
 
 /// The share of the memory budget that one stream's mappings may take.
 const MAP_SHARE: u64 = 4;
@@ -370,15 +371,15 @@ impl Engine {
             Some(xxhash_rust::xxh3::xxh3_128(&bytes))
         };
         let at: Vec<usize> = (0..pair.key_at.len()).collect();
-        let mut live: HashSet<u128> = HashSet::new();
-        let mut rest = Rest { extra: RowBatch::new(at.len()), left_alone: 0, dest_rows: 0, source_rows: 0, unknown: 0 };
+        let mut live = HashTable::new();
+        let mut rest = Rest { extra: RowSpool::new(at.len()), left_alone: 0, dest_rows: 0, source_rows: 0, unknown: 0 };
         let mut stream = source.read(keys_request(&pair.source, &pair.key_source, &pair.filter_source)).await?;
         while let Some(batch) = stream.next().await? {
             let Batch::Rows(rows) = batch else { continue };
             rest.source_rows += rows.len() as u64;
             for row in rows.rows() {
                 match ids.new_key(index, pair, &Key::of(row, &at)).as_ref().and_then(name) {
-                    Some(id) => drop(live.insert(id)),
+                    Some(id) => drop(live.insert(id, 0)?),
                     None => rest.unknown += 1,
                 }
             }
@@ -390,11 +391,13 @@ impl Engine {
             for row in rows.rows() {
                 rest.dest_rows += 1;
                 let key = Key::of(row, &at);
-                if name(&key).is_some_and(|id| live.contains(&id)) {
+                if let Some(id) = name(&key)
+                    && live.get(id)?.is_some()
+                {
                     continue;
                 }
                 if all || ids.legacy_key(index, pair, &key).is_some() {
-                    at.iter().for_each(|&c| rest.extra.push_encoded(row.encoded(c)));
+                    rest.extra.push(row)?;
                 } else {
                     rest.left_alone += 1;
                 }
@@ -407,7 +410,7 @@ impl Engine {
 /// What a mapped destination has beyond its source.
 pub(crate) struct Rest {
     /// Ids to delete.
-    pub extra: RowBatch,
+    pub extra: RowSpool,
     /// Rows without a mapping: not ours.
     pub left_alone: u64,
     /// Rows at the destination.

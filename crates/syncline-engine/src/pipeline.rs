@@ -479,7 +479,7 @@ fn write_path(link: &Link, pair: &Pair, phase: Phase) -> WritePath {
 /// Hosts that bound a transaction say so before anything is written (R18).
 fn refuse_too_large(context: &RunContext<'_>, link: &Link, runs: &[crate::stream_run::StreamResult]) -> Result<()> {
     let Some(max) = link.dest.capabilities().transaction_rows_max.filter(|_| context.sync.atomic != Atomic::Batch) else { return Ok(()) };
-    let rows: u64 = runs.iter().filter(|r| !r.in_parts).map(|r| r.fetched + r.deletes.len() as u64).sum();
+    let rows: u64 = runs.iter().filter(|r| !r.in_parts).map(|r| r.fetched + r.deletes.len()).sum();
     if rows <= max {
         return Ok(());
     }

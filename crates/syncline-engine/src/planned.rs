@@ -36,7 +36,7 @@ impl StreamRun<'_> {
         if !gone_keys.is_empty() {
             staged.stage_deletes(self.index, &gone_keys).await?;
         }
-        self.result.deletes = gone_keys;
+        self.result.deletes.extend(&gone_keys)?;
         self.result.in_scope = self.result.fetched;
         self.result.retried.clear();
         Ok(())

@@ -1,6 +1,6 @@
 //! What deletions reach by foreign key: rows of other tables that go along or lose their reference, however far away (R8).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use syncline_connector::{Batch, DeleteAction, Predicate, ReadForm, ReadRequest, Referrer, Snapshot};
 use syncline_model::schema::OnDelete;
@@ -8,9 +8,7 @@ use syncline_model::{Catalog, RowBatch, Table, TableName, ValueRef};
 
 use crate::engine::Result;
 use crate::pairing::Pair;
-
-/// Keys that one read asks for.
-const KEYS_PER_READ: usize = 10_000;
+use crate::spill::{HashTable, RowSpool};
 
 /// A destination table of this run.
 #[derive(Clone, Debug)]
@@ -41,13 +39,13 @@ pub struct Reached {
 struct Going {
     table: TableName,
     columns: Vec<String>,
-    rows: RowBatch,
+    rows: RowSpool,
 }
 
 /// Rows found of one foreign key.
 struct Found {
     rows: u64,
-    fresh: RowBatch,
+    fresh: RowSpool,
 }
 
 /// What removing the rows with `keys` would reach: tables outside this run, from there on whatever they reach, in circles as well. With
@@ -55,14 +53,14 @@ struct Found {
 ///
 /// # Errors
 /// Those of reading the destination.
-pub async fn reached(pair: &Pair, ours: &[Ours], keys: &RowBatch, catalog: &Catalog, dest: &mut dyn Snapshot) -> Result<Reached> {
+pub async fn reached(pair: &Pair, ours: &[Ours], keys: &RowSpool, catalog: &Catalog, dest: &mut dyn Snapshot) -> Result<Reached> {
     let mut found = Reached::default();
-    if pair.delete != Some(DeleteAction::Remove) || keys.is_empty() {
+    if pair.delete != Some(DeleteAction::Remove) || keys.is_empty() || pointing_at(catalog, &pair.dest.name).is_empty() {
         return Ok(found);
     }
-    let mut seen: BTreeMap<TableName, HashSet<Vec<u8>>> = BTreeMap::new();
-    let mut work = vec![start(pair, keys, catalog, &mut seen, dest).await?];
+    let mut seen = Seen::default();
     let mut lines: BTreeMap<(TableName, String), (u64, OnDelete)> = BTreeMap::new();
+    let mut work = vec![start(pair, keys, catalog, &mut seen, dest).await?];
     while let Some(going) = work.pop() {
         for referrer in pointing_at(catalog, &going.table) {
             let own = ours.iter().find(|o| o.table == referrer.table);
@@ -71,8 +69,7 @@ pub async fn reached(pair: &Pair, ours: &[Ours], keys: &RowBatch, catalog: &Cata
             }
             let Some(child) = catalog.table(&referrer.table) else { continue };
             let counted = own.is_none_or(|o| !o.deletes);
-            let visited = seen.entry(child.name.clone()).or_default();
-            let hit = children(child, &referrer, &going, catalog, visited, dest).await?;
+            let hit = children(child, &referrer, &going, catalog, &mut seen, dest).await?;
             if counted && hit.rows > 0 {
                 found.rows += hit.rows;
                 lines.entry((child.name.clone(), referrer.key.name.clone())).or_insert((0, referrer.key.on_delete)).0 += hit.rows;
@@ -118,24 +115,23 @@ fn wanted(table: &Table, catalog: &Catalog) -> Vec<String> {
 }
 
 /// The rows to delete, with the columns that others point at, where those are not the key.
-async fn start(
-    pair: &Pair,
-    keys: &RowBatch,
-    catalog: &Catalog,
-    seen: &mut BTreeMap<TableName, HashSet<Vec<u8>>>,
-    dest: &mut dyn Snapshot,
-) -> Result<Going> {
+async fn start(pair: &Pair, keys: &RowSpool, catalog: &Catalog, seen: &mut Seen, dest: &mut dyn Snapshot) -> Result<Going> {
     let known = |r: &Referrer| r.key.parent_columns.iter().all(|c| pair.key_dest.contains(c));
     let same_key = pair.dest.best_key().is_none_or(|k| k == pair.key_dest);
     let own = pointing_at(catalog, &pair.dest.name);
     if own.iter().all(known) && same_key {
-        seen.entry(pair.dest.name.clone()).or_default().extend(keys.rows().map(|r| identity(r.cells())));
-        return Ok(Going { table: pair.dest.name.clone(), columns: pair.key_dest.clone(), rows: keys.clone() });
+        let mut rows = RowSpool::new(keys.width());
+        keys.each(&mut |row| {
+            seen.is_new(&pair.dest.name, row.cells())?;
+            rows.push(row)
+        })?;
+        return Ok(Going { table: pair.dest.name.clone(), columns: pair.key_dest.clone(), rows });
     }
     let columns = wanted(&pair.dest, catalog);
-    let visited = seen.entry(pair.dest.name.clone()).or_default();
-    let mut found = Found { rows: 0, fresh: RowBatch::new(columns.len()) };
-    look(&pair.dest, &pair.key_dest, keys, &columns, visited, &mut found, dest).await?;
+    let mut found = Found { rows: 0, fresh: RowSpool::new(columns.len()) };
+    for part in keys.parts() {
+        look(&pair.dest, &pair.key_dest, part?, &columns, seen, &mut found, dest).await?;
+    }
     Ok(Going { table: pair.dest.name.clone(), columns, rows: found.fresh })
 }
 
@@ -145,18 +141,21 @@ async fn children(
     referrer: &Referrer,
     going: &Going,
     catalog: &Catalog,
-    visited: &mut HashSet<Vec<u8>>,
+    seen: &mut Seen,
     dest: &mut dyn Snapshot,
 ) -> Result<Found> {
     let columns = wanted(child, catalog);
-    let mut found = Found { rows: 0, fresh: RowBatch::new(columns.len()) };
+    let mut found = Found { rows: 0, fresh: RowSpool::new(columns.len()) };
     let at: Option<Vec<usize>> = referrer.key.parent_columns.iter().map(|c| going.columns.iter().position(|g| g == c)).collect();
     let Some(at) = at else { return Ok(found) };
-    let mut parents = RowBatch::new(at.len());
-    for row in going.rows.rows().filter(|r| at.iter().all(|&c| !r.get(c).is_null())) {
-        at.iter().for_each(|&c| parents.push_encoded(row.encoded(c)));
+    for part in going.rows.parts() {
+        let mut parents = RowBatch::new(at.len());
+        let part = part?;
+        for row in part.rows().filter(|r| at.iter().all(|&c| !r.get(c).is_null())) {
+            at.iter().for_each(|&c| parents.push_encoded(row.encoded(c)));
+        }
+        look(child, &referrer.key.columns, parents, &columns, seen, &mut found, dest).await?;
     }
-    look(child, &referrer.key.columns, &parents, &columns, visited, &mut found, dest).await?;
     Ok(found)
 }
 
@@ -164,43 +163,47 @@ async fn children(
 async fn look(
     table: &Table,
     by: &[String],
-    keys: &RowBatch,
+    keys: RowBatch,
     columns: &[String],
-    visited: &mut HashSet<Vec<u8>>,
+    seen: &mut Seen,
     found: &mut Found,
     dest: &mut dyn Snapshot,
 ) -> Result<()> {
     let own = table.best_key().map_or(columns.len(), |k| k.len());
-    for first in (0..keys.len()).step_by(KEYS_PER_READ) {
-        let mut part = RowBatch::new(keys.width());
-        for i in first..keys.len().min(first + KEYS_PER_READ) {
-            (0..keys.width()).for_each(|c| part.push_encoded(keys.row(i).encoded(c)));
-        }
-        let request = ReadRequest {
-            table: table.clone(),
-            columns: columns.to_vec(),
-            filter: vec![Predicate::KeyIn { columns: by.to_vec(), keys: part }],
-            order: Vec::new(),
-            form: ReadForm::Values,
-            batch_bytes: 256 * 1024,
-            large_over: u64::MAX,
-        };
-        let mut stream = dest.read(request).await?;
-        while let Some(batch) = stream.next().await? {
-            let Batch::Rows(rows) = batch else { continue };
-            for row in rows.rows() {
-                if visited.insert(identity(row.cells().take(own))) {
-                    found.rows += 1;
-                    (0..columns.len()).for_each(|c| found.fresh.push_encoded(row.encoded(c)));
-                }
+    let request = ReadRequest {
+        table: table.clone(),
+        columns: columns.to_vec(),
+        filter: vec![Predicate::KeyIn { columns: by.to_vec(), keys }],
+        order: Vec::new(),
+        form: ReadForm::Values,
+        batch_bytes: 256 * 1024,
+        large_over: u64::MAX,
+    };
+    let mut stream = dest.read(request).await?;
+    while let Some(batch) = stream.next().await? {
+        let Batch::Rows(rows) = batch else { continue };
+        for row in rows.rows() {
+            if seen.is_new(&table.name, row.cells().take(own))? {
+                found.rows += 1;
+                found.fresh.push(row)?;
             }
         }
     }
     Ok(())
 }
 
-fn identity<'v>(cells: impl Iterator<Item = ValueRef<'v>>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    cells.for_each(|cell| syncline_model::batch::encode_cell(&mut bytes, cell));
-    bytes
+/// Rows met, of all tables: in circles, and by several ways, each counts once.
+#[derive(Default)]
+struct Seen(HashTable);
+
+impl Seen {
+    fn is_new<'v>(&mut self, table: &TableName, key: impl Iterator<Item = ValueRef<'v>>) -> Result<bool> {
+        let mut bytes = table.to_string().into_bytes();
+        for cell in key {
+            let start = bytes.len();
+            syncline_model::batch::encode_cell(&mut bytes, cell);
+            bytes.extend_from_slice(&((bytes.len() - start) as u64).to_le_bytes());
+        }
+        Ok(self.0.insert(xxhash_rust::xxh3::xxh3_128(&bytes), 0)?.is_none())
+    }
 }

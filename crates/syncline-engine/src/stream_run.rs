@@ -18,6 +18,7 @@ use crate::pairing::Pair;
 use crate::pipeline::{Phase, RunContext};
 use crate::reach::{self, Ours};
 use crate::spec::{Edits, Mode};
+use crate::spill::RowSpool;
 
 /// The share of the memory budget for keys that differ; more of them, and every row is read.
 const KEYS_SHARE: u64 = 8;
@@ -46,9 +47,9 @@ pub(crate) struct StreamResult {
     /// Rows set aside so far.
     pub parked: Vec<Parked>,
     /// Keys staged for deletion.
-    pub deletes: RowBatch,
+    pub deletes: RowSpool,
     /// Keys held back, and why.
-    pub held: Option<(RowBatch, String)>,
+    pub held: Option<(RowSpool, String)>,
     /// What the deletions reach in tables of others, a sentence per table.
     pub cascades: Vec<String>,
     /// Destination rows left alone.
@@ -129,7 +130,7 @@ impl<'a> StreamRun<'a> {
             fetched: 0,
             settled: (0, 0),
             parked: Vec::new(),
-            deletes: RowBatch::new(width),
+            deletes: RowSpool::new(width),
             held: None,
             cascades: Vec::new(),
             extra: 0,
@@ -159,7 +160,7 @@ impl<'a> StreamRun<'a> {
             mode = r.mode,
             fetched = r.fetched,
             parked = r.parked.len() as u64,
-            deletes = r.deletes.len() as u64,
+            deletes = r.deletes.len(),
             took_ms,
             "stream staged"
         );
@@ -394,7 +395,7 @@ impl<'a> StreamRun<'a> {
         let lookup = |shape: &str| stored.as_ref().filter(|(s, _)| s == shape).map(|(_, rows)| rows.clone()).unwrap_or_default();
         // Without comparable keys, only the hashes tell what is to be deleted.
         let may_read_all = self.pair.delete.is_none() || compare::has_comparable_key(self.pair);
-        let share = usize::try_from(self.context.sync.memory / KEYS_SHARE).unwrap_or(usize::MAX);
+        let share = self.context.sync.memory / KEYS_SHARE;
         let memory = compare::Memory {
             decided_by: &staged.ids.fingerprint(self.index),
             segments: &lookup,
@@ -411,8 +412,8 @@ impl<'a> StreamRun<'a> {
         if self.phase != Phase::Deletions {
             syncline_connector::fail::passable("diff.fetch")?;
             self.result.in_scope = found.source_rows;
-            self.result.equal_by_digest = found.source_rows - (found.fetch.len() as u64).min(found.source_rows);
-            self.move_keys(&found.fetch, source, dest, staged).await?;
+            self.result.equal_by_digest = found.source_rows - found.fetch.len().min(found.source_rows);
+            self.move_spooled(&found.fetch, source, dest, staged).await?;
         }
         if self.phase == Phase::Upserts {
             return Ok(());
@@ -440,6 +441,20 @@ impl<'a> StreamRun<'a> {
     ) -> Result<()> {
         for part in key_parts(keys) {
             let filter = vec![Predicate::KeyIn { columns: self.pair.key_source.clone(), keys: part }];
+            self.move_selected(filter, false, source, dest, staged).await?;
+        }
+        Ok(())
+    }
+
+    async fn move_spooled(
+        &mut self,
+        keys: &RowSpool,
+        source: &mut dyn Snapshot,
+        dest: &mut dyn Snapshot,
+        staged: &mut Landing<'_>,
+    ) -> Result<()> {
+        for part in keys.parts() {
+            let filter = vec![Predicate::KeyIn { columns: self.pair.key_source.clone(), keys: part? }];
             self.move_selected(filter, false, source, dest, staged).await?;
         }
         Ok(())
@@ -491,11 +506,13 @@ impl<'a> StreamRun<'a> {
             return Ok(());
         }
         if let Some(gone) = self.owned_row(&key, keys, dest, staged).await? {
-            match self.stopped_by_reach(&gone, None, dest).await? {
-                Some(reason) => self.result.held = Some((gone, reason)),
+            let mut delete = RowSpool::new(gone.width());
+            delete.extend(&gone)?;
+            match self.stopped_by_reach(&delete, None, dest).await? {
+                Some(reason) => self.result.held = Some((delete, reason)),
                 None => {
                     staged.staged.stage_deletes(self.index, &gone).await?;
-                    self.result.deletes = gone;
+                    self.result.deletes = delete;
                 }
             }
         }
@@ -566,7 +583,7 @@ impl<'a> StreamRun<'a> {
 
     async fn stage_deletions(
         &mut self,
-        extra: RowBatch,
+        extra: RowSpool,
         owned: u64,
         source_rows: u64,
         dest: &mut dyn Snapshot,
@@ -578,10 +595,10 @@ impl<'a> StreamRun<'a> {
         self.result.held = decision.held;
         let mut delete = decision.delete;
         if let Some(reason) = self.stopped_by_reach(&delete, Some((owned, source_rows)), dest).await? {
-            self.result.held = Some((std::mem::replace(&mut delete, RowBatch::new(self.pair.key_at.len())), reason));
+            self.result.held = Some((std::mem::replace(&mut delete, RowSpool::new(self.pair.key_at.len())), reason));
         }
-        if !delete.is_empty() {
-            staged.staged.stage_deletes(self.index, &delete).await?;
+        for part in delete.parts() {
+            staged.staged.stage_deletes(self.index, &part?).await?;
         }
         self.result.deletes = delete;
         Ok(())
@@ -590,7 +607,7 @@ impl<'a> StreamRun<'a> {
     /// Why rows that would go along forbid these deletions. `counts`: rows owned and rows at the source, for the guard.
     pub(crate) async fn stopped_by_reach(
         &mut self,
-        delete: &RowBatch,
+        delete: &RowSpool,
         counts: Option<(u64, u64)>,
         dest: &mut dyn Snapshot,
     ) -> Result<Option<String>> {
@@ -604,7 +621,7 @@ impl<'a> StreamRun<'a> {
             return Ok(Some(format!("{tables}; allow it with `cascade: allow`")));
         }
         // Rows that go along count like the rows that were asked for (R8).
-        let rows = delete.len() as u64 + reached.rows;
+        let rows = delete.len() + reached.rows;
         let guarded = counts.filter(|_| !self.context.options.approve_deletes);
         let trips = guarded.and_then(|(owned, source)| deletions::trips(&self.pair.policy.guard, rows, owned, source));
         Ok(trips.map(|reason| format!("{reason}; {tables}")))
@@ -613,9 +630,14 @@ impl<'a> StreamRun<'a> {
 
 /// Keys in lists that one read takes.
 pub(crate) fn key_parts(keys: &RowBatch) -> impl Iterator<Item = RowBatch> {
-    (0..keys.len()).step_by(KEYS_PER_READ).map(|start| {
+    parts_of(keys, KEYS_PER_READ)
+}
+
+/// Rows, so many at a time.
+pub(crate) fn parts_of(keys: &RowBatch, rows: usize) -> impl Iterator<Item = RowBatch> {
+    (0..keys.len()).step_by(rows).map(move |start| {
         let mut part = RowBatch::new(keys.width());
-        for i in start..keys.len().min(start + KEYS_PER_READ) {
+        for i in start..keys.len().min(start + rows) {
             let row = keys.row(i);
             (0..keys.width()).for_each(|c| part.push_encoded(row.encoded(c)));
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use syncline_connector::write::DeleteAction;
 use syncline_connector::{Error, ErrorKind, Reject, Snapshot, StagedRun};
-use syncline_model::{Key, RowBatch, Table};
+use syncline_model::{Key, Table};
 use syncline_store::rows::RunRow;
 
 use crate::compare;
@@ -14,6 +14,7 @@ use crate::link::{Link, NOTE_CREATED, NOTE_SHAPES};
 use crate::pairing::{Pair, Remembered};
 use crate::settle::Settlement;
 use crate::spec::Edits;
+use crate::spill::RowSpool;
 
 /// Rows that a refused undo lists: enough to see what happened to a table.
 const LISTED_MAX: usize = 1_000;
@@ -122,11 +123,11 @@ async fn strangers(link: &Link, pair: &Pair, source: &mut dyn Snapshot, dest: &m
     let detail = "not as the source has it; its table was left as it is";
     let reject = |key: Key| Reject { row: key.0, column: None, code: "row_changed", detail: detail.to_owned() };
     let at: Vec<usize> = (0..pair.key_at.len()).collect();
-    let mut list: Vec<Reject> = found.extra.rows().take(LISTED_MAX).map(|row| reject(Key::of(row, &at))).collect();
-    let equal = found.source_rows - found.fetch.len() as u64;
-    if found.dest_rows - found.extra.len() as u64 > equal {
+    let mut list: Vec<Reject> = found.extra.first(LISTED_MAX)?.rows().map(|row| reject(Key::of(row, &at))).collect();
+    let equal = found.source_rows - found.fetch.len();
+    if found.dest_rows - found.extra.len() > equal {
         let there = present(&pair.dest, &pair.key_dest, &found.fetch, dest).await?;
-        list.extend(there.into_iter().take(LISTED_MAX).map(reject));
+        list.extend(there.into_iter().map(reject));
         if list.is_empty() {
             return Err(Error::internal(format!("stream `{}`: rows differ and none of them is found", pair.stream)).into());
         }
@@ -134,12 +135,15 @@ async fn strangers(link: &Link, pair: &Pair, source: &mut dyn Snapshot, dest: &m
     Ok(list)
 }
 
-/// Those of the keys that the destination has.
-async fn present(table: &Table, key: &[String], keys: &RowBatch, dest: &mut dyn Snapshot) -> Result<Vec<Key>> {
+/// Those of the keys that the destination has, as many as are listed.
+async fn present(table: &Table, key: &[String], keys: &RowSpool, dest: &mut dyn Snapshot) -> Result<Vec<Key>> {
     let at: Vec<usize> = (0..key.len()).collect();
     let mut found = Vec::new();
-    for part in crate::stream_run::key_parts(keys) {
-        let filter = vec![syncline_connector::Predicate::KeyIn { columns: key.to_vec(), keys: part }];
+    for part in keys.parts() {
+        if found.len() >= LISTED_MAX {
+            break;
+        }
+        let filter = vec![syncline_connector::Predicate::KeyIn { columns: key.to_vec(), keys: part? }];
         let request = syncline_connector::ReadRequest {
             table: table.clone(),
             columns: key.to_vec(),
@@ -152,7 +156,7 @@ async fn present(table: &Table, key: &[String], keys: &RowBatch, dest: &mut dyn 
         let mut stream = dest.read(request).await?;
         while let Some(batch) = stream.next().await? {
             if let syncline_connector::Batch::Rows(rows) = batch {
-                found.extend(rows.rows().map(|r| Key::of(r, &at)));
+                found.extend(rows.rows().take(LISTED_MAX - found.len()).map(|r| Key::of(r, &at)));
             }
         }
     }

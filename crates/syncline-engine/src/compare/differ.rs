@@ -1,15 +1,16 @@
 //! Finding the keys that differ.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use syncline_connector::{Batch, Capabilities, DigestRequest, RowStream, SegmentDigest, Segments, Snapshot, fail};
-use syncline_model::{Canon, Column, Key, RowBatch, ValueRef};
+use syncline_model::{Canon, Column, Key, RowBatch, RowRef, ValueRef};
 use syncline_store::rows::SegmentRow;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::choose::{Choice, has_integer_key, key_request, own_requests, requests, segments};
 use crate::engine::Result;
 use crate::pairing::Pair;
+use crate::spill::{HashTable, RowSpool};
 
 /// Rows of one side whose hashes are held at a time.
 const GROUP_ROWS: u64 = 50_000;
@@ -20,9 +21,9 @@ pub struct Difference {
     /// So much differs, or may, that reading every row is cheaper than telling them apart; `fetch` and `extra` are then incomplete.
     pub everything: bool,
     /// Keys (source columns) that the destination lacks or holds differently, or that cannot be told without reading.
-    pub fetch: RowBatch,
+    pub fetch: RowSpool,
     /// Keys (destination columns) that the source lacks.
-    pub extra: RowBatch,
+    pub extra: RowSpool,
     /// Rows at the source in scope.
     pub source_rows: u64,
     /// Rows at the destination in scope, marked ones left out.
@@ -56,9 +57,9 @@ impl Seen {
 #[derive(Debug)]
 pub struct KeyDifference {
     /// At the source only (source columns).
-    pub missing: RowBatch,
+    pub missing: RowSpool,
     /// At the destination only (destination columns).
-    pub extra: RowBatch,
+    pub extra: RowSpool,
     /// Rows at the source in scope.
     pub source_rows: u64,
     /// Rows at the destination in scope.
@@ -74,7 +75,7 @@ pub struct Memory<'a> {
     /// The segments in which both sides agreed, for a shape. Asked for with `Choice::Remembered` only.
     pub segments: &'a (dyn Fn(&str) -> Vec<SegmentRow> + Sync),
     /// Keys that differ are listed up to this many bytes; `None` lists all of them, however many there are.
-    pub keys_bytes_max: Option<usize>,
+    pub keys_bytes_max: Option<u64>,
 }
 
 impl Memory<'static> {
@@ -112,8 +113,8 @@ pub async fn differ(pair: &Pair, choice: Choice, sides: Snapshots<'_>, memory: M
     let (source_rows, dest_rows) = (rows(&a), rows(&b));
     let mut found = Difference {
         everything: memory.keys_bytes_max.is_some() && doubtful > source_rows / 2,
-        fetch: RowBatch::new(pair.key_at.len()),
-        extra: RowBatch::new(pair.key_at.len()),
+        fetch: RowSpool::new(pair.key_at.len()),
+        extra: RowSpool::new(pair.key_at.len()),
         source_rows,
         dest_rows,
         seen: Seen { shape, segments: now, ask_dest: ask_dest.clone() },
@@ -129,33 +130,36 @@ pub async fn differ(pair: &Pair, choice: Choice, sides: Snapshots<'_>, memory: M
         for (key, (hash, cells)) in &left.rows {
             let same = choice.is_comparable() && hash.is_some() && right.rows.get(key).is_some_and(|(h, _)| h == hash);
             if !same {
-                copy_key(&left.keys, *cells, &mut found.fetch);
+                found.fetch.push(left.keys.row(*cells))?;
             }
         }
-        for (key, (_, cells)) in &right.rows {
-            if !left.rows.contains_key(key) {
-                copy_key(&right.keys, *cells, &mut found.extra);
-            }
-        }
+        right.without(&left).try_for_each(|row| found.extra.push(row))?;
     }
-    found.extra = without(found.extra, &found.fetch, &canons);
+    found.extra = without(found.extra, &found.fetch, &canons)?;
     Ok(found)
 }
 
 /// Keys of `list` that are not among `others`. Should two systems ever spell the text of one key differently (doubles may), it lies in
 /// another segment on each side and seems both missing and extra; a record that is at the source is never extra.
-fn without(list: RowBatch, others: &RowBatch, canons: &[Canon]) -> RowBatch {
+fn without(list: RowSpool, others: &RowSpool, canons: &[Canon]) -> Result<RowSpool> {
     let at: Vec<usize> = (0..canons.len()).collect();
-    let key = |row| xxh3_128(&Key::of(row, &at).canonical(canons));
+    let key = |row: RowRef<'_>| xxh3_128(&Key::of(row, &at).canonical(canons));
     let (few, many) = if list.len() < others.len() { (&list, others) } else { (others, &list) };
-    let few: HashSet<u128> = few.rows().map(key).collect();
-    let both: HashSet<u128> = if few.is_empty() { few } else { many.rows().map(key).filter(|k| few.contains(k)).collect() };
-    if both.is_empty() {
-        return list;
+    let mut known = HashTable::new();
+    few.each(&mut |row| known.insert(key(row), 0).map(drop))?;
+    let mut both = HashTable::new();
+    if !few.is_empty() {
+        many.each(&mut |row| match known.get(key(row))? {
+            Some(_) => both.insert(key(row), 0).map(drop),
+            None => Ok(()),
+        })?;
     }
-    let mut rest = RowBatch::new(list.width());
-    (0..list.len()).filter(|&i| !both.contains(&key(list.row(i)))).for_each(|i| copy_key(&list, i, &mut rest));
-    rest
+    if both.is_empty() {
+        return Ok(list);
+    }
+    let mut rest = RowSpool::new(list.width());
+    list.each(&mut |row| if both.get(key(row))?.is_some() { Ok(()) } else { rest.push(row) })?;
+    Ok(rest)
 }
 
 /// Finds the keys that only one side has, by digests of the keys alone where SQL can compare them.
@@ -163,7 +167,7 @@ pub async fn compare_keys(pair: &Pair, ends: (&Capabilities, &Capabilities), sid
     let (source, dest) = sides;
     let split = split(pair, Choice::Canonical, source, dest).await?;
     let width = pair.key_at.len();
-    let mut found = KeyDifference { missing: RowBatch::new(width), extra: RowBatch::new(width), source_rows: 0, dest_rows: 0 };
+    let mut found = KeyDifference { missing: RowSpool::new(width), extra: RowSpool::new(width), source_rows: 0, dest_rows: 0 };
     let canons = pair.key_canons();
     let Some((ask_source, ask_dest)) = key_request(pair, ends, &split) else {
         return Err(syncline_connector::Error::new(
@@ -179,10 +183,10 @@ pub async fn compare_keys(pair: &Pair, ends: (&Capabilities, &Capabilities), sid
     (found.source_rows, found.dest_rows) = (a.iter().map(|s| s.rows).sum(), b.iter().map(|s| s.rows).sum());
     for group in groups(&disagreeing(&a, &b)) {
         let (left, right) = both_hashes(source, dest, &ask_source, &ask_dest, &group, &canons).await?;
-        left.rows.iter().filter(|(k, _)| !right.rows.contains_key(*k)).for_each(|(_, (_, i))| copy_key(&left.keys, *i, &mut found.missing));
-        right.rows.iter().filter(|(k, _)| !left.rows.contains_key(*k)).for_each(|(_, (_, i))| copy_key(&right.keys, *i, &mut found.extra));
+        left.without(&right).try_for_each(|row| found.missing.push(row))?;
+        right.without(&left).try_for_each(|row| found.extra.push(row))?;
     }
-    found.extra = without(found.extra, &found.missing, &canons);
+    found.extra = without(found.extra, &found.missing, &canons)?;
     Ok(found)
 }
 
@@ -272,6 +276,13 @@ struct Hashes {
     keys: RowBatch,
 }
 
+impl Hashes {
+    /// Keys that the other side lacks.
+    fn without<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = RowRef<'a>> {
+        self.rows.iter().filter(|(key, _)| !other.rows.contains_key(*key)).map(|(_, (_, i))| self.keys.row(*i))
+    }
+}
+
 async fn both_hashes(
     source: &mut dyn Snapshot,
     dest: &mut dyn Snapshot,
@@ -302,9 +313,4 @@ async fn collect(mut stream: Box<dyn RowStream + '_>, canons: &[Canon]) -> Resul
         }
     }
     Ok(found)
-}
-
-fn copy_key(from: &RowBatch, row: usize, into: &mut RowBatch) {
-    let row = from.row(row);
-    (0..from.width()).for_each(|c| into.push_encoded(row.encoded(c)));
 }

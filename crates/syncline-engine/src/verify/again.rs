@@ -8,7 +8,6 @@ use syncline_model::detect::{NO_BASE, base_hash};
 use syncline_model::{Key, RowBatch, Value};
 
 use super::side::{REFUSED, Side};
-use super::spill::{Cursor, Rows, Spool, records};
 use super::stream::{DIFFERENT, EXTRA, MISSING};
 use super::{Found, shown};
 use crate::engine::{Engine, Result};
@@ -18,6 +17,7 @@ use crate::moving::{self, Selection};
 use crate::pairing::Pair;
 use crate::report::{Difference, StreamCheck};
 use crate::spec::{Edits, SyncSpec};
+use crate::spill::join::{Cursor, Rows, Spool, records};
 
 /// Keys read again at once; the rows of so many, shortened, are in memory.
 const KEYS_PER_LOOK: usize = 500;

@@ -8,7 +8,6 @@ mod repair;
 mod shown;
 mod side;
 mod span;
-mod spill;
 mod stream;
 mod text;
 

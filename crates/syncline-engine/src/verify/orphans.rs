@@ -9,13 +9,13 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::Found;
 use super::side::{Side, sides};
-use super::spill::{Budget, Record, Spool, without};
 use super::text::{Reading, is_untyped};
 use crate::engine::{Engine, Result};
 use crate::link::Link;
 use crate::moving::{batch_bytes, large_over};
 use crate::pairing::Pair;
 use crate::report::{Difference, StreamCheck};
+use crate::spill::join::{Budget, Record, Spool, without};
 
 /// A foreign key, in the names of the destination.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,13 +8,13 @@ use syncline_model::{Books, RowBatch};
 use super::Found;
 use super::again::Again;
 use super::side::{LARGE, Side, sides};
-use super::spill::{Budget, Match, Record, Spool, join};
 use crate::engine::{Engine, Result};
 use crate::link::Link;
 use crate::mapped::IdMaps;
 use crate::pairing::Pair;
 use crate::report::StreamCheck;
 use crate::spec::{Owns, SyncSpec};
+use crate::spill::join::{Budget, Match, Record, Spool, join};
 
 /// A suspect's flag: what it seems to be. Beside [`LARGE`] and `REFUSED`.
 pub const MISSING: u8 = 4;
@@ -171,8 +171,8 @@ fn judge(m: &Match) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::spill::Rows;
     use super::*;
+    use crate::spill::join::Rows;
 
     fn match_of(source: &[u128], dest: &[u128], flags: u8) -> Match {
         let rows = |hashes: &[u128]| {

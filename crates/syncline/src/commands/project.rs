@@ -1,6 +1,6 @@
 //! The project a command works in: configuration file, connections, syncs, state and log files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
@@ -94,6 +94,7 @@ impl Project {
             Touch::Read if !self.state.exists() => SqliteStore::in_memory(),
             Touch::Read | Touch::Write => SqliteStore::open(&self.state),
         };
+        keep_temporary_files_beside(&self.state);
         store.map(|s| Arc::new(s) as Arc<dyn StateStore>).map_err(|e| Failure::from(e).at(self.state.display().to_string()))
     }
 
@@ -124,6 +125,14 @@ fn engine(context: &Context, store: Arc<dyn StateStore>, progress: Arc<dyn Progr
         processes: Arc::new(syncline::processes::Local),
         actor: context.actor(),
     }
+}
+
+/// A run may need much room for what does not fit into its memory, which `/tmp` often is itself. Nowhere else is as sure to be on a disk
+/// as where the state is. A directory that takes no file, or is not there yet, is left alone.
+fn keep_temporary_files_beside(state: &Path) {
+    let Some(dir) = state.parent().filter(|dir| tempfile::tempfile_in(dir).is_ok()) else { return };
+    // Said before in this process, it stays as it was: it is the same.
+    let _ = tempfile::env::override_temp_dir(dir);
 }
 
 fn find(context: &Context) -> Result<PathBuf, Failure> {

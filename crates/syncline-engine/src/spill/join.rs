@@ -6,7 +6,8 @@ use std::collections::hash_map::Entry;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 
-use crate::engine::{EngineError, Result};
+use super::{failed, file};
+use crate::engine::Result;
 
 /// Partitions of one spool: enough that one split of a budget-sized buffer reaches tables of many gigabytes, few enough
 /// that their buffers are small.
@@ -110,10 +111,10 @@ impl Spool {
     fn flush(&mut self, p: usize) -> Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
-            None => self.file.insert(tempfile::tempfile().map_err(temp_file)?),
+            None => self.file.insert(file()?),
         };
         let part = &mut self.parts[p];
-        file.seek(SeekFrom::Start(self.end)).and_then(|_| file.write_all(&part.buffer)).map_err(temp_file)?;
+        file.seek(SeekFrom::Start(self.end)).and_then(|_| file.write_all(&part.buffer)).map_err(failed)?;
         part.chunks.push((self.end, part.buffer.len()));
         self.end += part.buffer.len() as u64;
         part.buffer.clear();
@@ -144,7 +145,7 @@ impl Spool {
         };
         let file = self.file.as_mut().expect("invariant: chunks are in the file");
         let mut bytes = vec![0; len];
-        file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut bytes)).map_err(temp_file)?;
+        file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut bytes)).map_err(failed)?;
         Ok(Some(bytes))
     }
 
@@ -271,13 +272,6 @@ pub fn without(mut child: Spool, mut parent: Spool, budget: Budget, f: &mut dyn 
 
 fn is_big(a: &Spool, b: &Spool, p: usize, budget: Budget) -> bool {
     a.parts[p].bytes + b.parts[p].bytes > budget.join && a.depth < DEPTH_MAX
-}
-
-fn temp_file(e: std::io::Error) -> EngineError {
-    syncline_connector::Error::new(syncline_connector::ErrorKind::Unavailable, "temp_file", "compare rows in a temporary file")
-        .hint("is there room where temporary files go (TMPDIR)?")
-        .because(e)
-        .into()
 }
 
 #[cfg(test)]
