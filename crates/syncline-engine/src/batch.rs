@@ -80,7 +80,7 @@ impl<'a> PartLog<'a> {
             },
         );
         self.since_ms = now;
-        self.engine.intend_part(&self.context.run.id, marker, applied.token.clone(), &self.part).await
+        self.engine.intend_part(self.context.run, marker, applied.token.clone(), &self.part).await
     }
 
     async fn record(&mut self, marker: &Marker) -> Result<(), EngineError> {

@@ -148,6 +148,7 @@ impl Engine {
     async fn save_load_record(&self, context: &RunContext<'_>, pair: &Pair, record: Option<&Record>) -> Result<()> {
         let text = record.map_or_else(String::new, |r| serde_json::to_string(r).expect("invariant: names and numbers serialise"));
         let mut tx = self.store.begin().await?;
+        self.hold(&mut *tx, context.run).await?;
         tx.save_note(&context.sync.name, &note_name(context.scope, &pair.stream), &text).await?;
         tx.commit().await?;
         Ok(())
@@ -296,6 +297,7 @@ impl<'a> Load<'a> {
             staged.stage_deletes(0, &keys?).await?;
         }
         let applied = staged.apply().await?;
+        self.engine.save_load_record(self.context, self.pair, Some(&self.record)).await?;
         commit_or_ask(&mut *link.dest, &mut *staged, &spec, applied.token.as_deref()).await?;
         let upto = self.record.upto.clone();
         for part in fetch.parts() {

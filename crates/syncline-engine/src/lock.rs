@@ -3,7 +3,8 @@
 
 use std::future::Future;
 
-use syncline_store::rows::LockRequest;
+use syncline_store::StateTx;
+use syncline_store::rows::{LockRequest, RunRow};
 
 use crate::engine::{Engine, EngineError, Result};
 
@@ -24,7 +25,7 @@ impl Engine {
         wait: bool,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let name = format!("run/{sync}/{scope}");
+        let name = lock_name(sync, scope);
         let token = self.take_lock(&name, sync, run, wait).await?;
         let outcome = tokio::select! {
             done = work => done,
@@ -68,6 +69,16 @@ impl Engine {
         }
     }
 
+    /// Refuses where another run has taken the lock since. Asked in the state transaction that writes down what is about to be committed at
+    /// the destination: so whoever takes the lock afterwards finds that, and asks the destination what became of it before it goes on.
+    pub(crate) async fn hold(&self, tx: &mut dyn StateTx, run: &RunRow) -> Result<()> {
+        let name = lock_name(&run.sync, &run.scope);
+        match tx.hold_lock(&name, &run.id, self.clock.now() + LEASE_MS * 1000).await? {
+            true => Ok(()),
+            false => Err(lost(&name)),
+        }
+    }
+
     /// Renews until the lock is lost; only ever answers with the loss.
     async fn keep_lock(&self, name: &str, token: u64) -> EngineError {
         loop {
@@ -80,18 +91,24 @@ impl Engine {
             };
             match renewed.await {
                 Ok(true) => {}
-                Ok(false) => {
-                    let e = syncline_connector::Error::new(
-                        syncline_connector::ErrorKind::Conflict,
-                        "lock_lost",
-                        format!("lock `{name}` was taken over"),
-                    );
-                    return e.hint("this process was stopped for longer than the lease; the other run goes on").into();
-                }
+                Ok(false) => return lost(name),
                 Err(e) => return e,
             }
         }
     }
+}
+
+fn lock_name(sync: &str, scope: &str) -> String {
+    format!("run/{sync}/{scope}")
+}
+
+fn lost(name: &str) -> EngineError {
+    let e = syncline_connector::Error::new(
+        syncline_connector::ErrorKind::Conflict,
+        "lock_lost",
+        format!("lock `{name}` was taken over; this run commits nothing more"),
+    );
+    e.hint("this process was stopped for longer than the lease; the other run goes on").into()
 }
 
 /// An instant as people and machines read it.

@@ -164,7 +164,7 @@ pub(crate) fn batch_books(o: &StreamOutcome) -> Books {
 
 impl Engine {
     /// Writes down the part that is about to be committed.
-    pub(crate) async fn intend_part(&self, run: &str, marker: &Marker, token: Option<String>, settlement: &Settlement) -> Result<()> {
+    pub(crate) async fn intend_part(&self, run: &RunRow, marker: &Marker, token: Option<String>, settlement: &Settlement) -> Result<()> {
         self.save_intent(run, marker, token, &settlement.part(marker)).await?;
         Ok(syncline_connector::fail::passable("commit.intent")?)
     }

@@ -181,7 +181,7 @@ impl Engine {
         source.close().await?;
         self.remember_shapes(pairs, remembered, context, settlement);
         settlement.notes.extend(crate::rewound::last_commit(&spec.marker, settlement.marked));
-        self.save_intent(&context.run.id, &spec.marker, token.clone(), settlement).await?;
+        self.save_intent(context.run, &spec.marker, token.clone(), settlement).await?;
         fail::passable("commit.intent")?;
         commit_or_ask(&mut *link.dest, &mut *staged, &spec, token.as_deref()).await?;
         fail::passable("commit.recorded").map_err(|e| Stop::Unsettled(e.into()))?;
@@ -232,7 +232,7 @@ impl Engine {
             let mut staged = link.dest.begin(spec.clone()).await?;
             fail::passable("run.begun")?;
             let token = self.stage_and_apply(context, link, pair, phase, &mut *source, &mut *staged, &mut ids, settlement).await?;
-            self.intend_part(&context.run.id, &spec.marker, token.clone(), settlement).await?;
+            self.intend_part(context.run, &spec.marker, token.clone(), settlement).await?;
             commit_or_ask(&mut *link.dest, &mut *staged, &spec, token.as_deref()).await?;
             self.record_part(context.run, &spec.marker, settlement).await.map_err(Stop::Unsettled)?;
         }
@@ -430,14 +430,17 @@ pub(crate) enum Stop {
     /// Nothing was committed: the run has failed.
     Failed(EngineError),
     /// The destination has committed, or may have, and the state does not say so yet. The run stays `running` with its intent, and the
-    /// next run settles it: to call it failed would lose its books and its parked rows.
+    /// next run settles it: to call it failed would lose its books and its parked rows. Also when another run holds the lock, for it does.
     Unsettled(EngineError),
 }
 
 impl<E: Into<EngineError>> From<E> for Stop {
     fn from(error: E) -> Self {
         let error = error.into();
-        if error.code() == "commit_unsettled" { Self::Unsettled(error) } else { Self::Failed(error) }
+        match error.code() {
+            "commit_unsettled" | "lock_lost" => Self::Unsettled(error),
+            _ => Self::Failed(error),
+        }
     }
 }
 

@@ -101,11 +101,12 @@ pub(crate) fn waiting(run: &str) -> String {
 
 impl Engine {
     /// Records what is about to be committed. Books that do not balance are found here, while nothing is committed yet.
-    pub(crate) async fn save_intent(&self, run: &str, marker: &Marker, token: Option<String>, settlement: &Settlement) -> Result<()> {
+    pub(crate) async fn save_intent(&self, run: &RunRow, marker: &Marker, token: Option<String>, settlement: &Settlement) -> Result<()> {
         settlement.status()?;
         let intent = intent_of(marker, token, settlement)?;
         let mut tx = self.store.begin().await?;
-        tx.save_intent(run, &intent).await?;
+        self.hold(&mut *tx, run).await?;
+        tx.save_intent(&run.id, &intent).await?;
         tx.commit().await?;
         Ok(())
     }

@@ -110,7 +110,7 @@ impl Engine {
         settlement.notes.extend(crate::rewound::last_commit(&marker, applied.marked));
         crate::undo_created::forget(&remembered, &pairs, &made, &mut settlement);
         self.note_emptied(&sync.name, &link, &pairs, &made).await?;
-        self.save_intent(&context.run.id, &marker, applied.token.clone(), &settlement).await?;
+        self.save_intent(context.run, &marker, applied.token.clone(), &settlement).await?;
         fail::passable("commit.intent")?;
         crate::batch::commit_or_ask(&mut *link.dest, &mut *staged, &spec, applied.token.as_deref()).await?;
         fail::passable("commit.recorded").map_err(|e| Stop::Unsettled(e.into()))?;

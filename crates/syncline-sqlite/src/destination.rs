@@ -6,7 +6,7 @@ use syncline_connector::{
     Capabilities, ConnectionSpec, Destination, Finding, Identity, Marker, Result, Role, RunSpec, Snapshot, StagedRun,
 };
 use syncline_model::{Catalog, TableName};
-use syncline_sql::{Dialect, SqlRun};
+use syncline_sql::{Dialect, SqlRun, SqlSession};
 
 use crate::connect::Place;
 use crate::dialect::SqliteDialect;
@@ -79,6 +79,10 @@ impl Destination for SqliteDestination {
 
     async fn fate(&mut self, marker: &Marker, token: Option<&str>) -> Result<CommitFate> {
         let mut session = SqliteSession::new(self.place.writer().await?);
-        syncline_sql::fate(&mut session, marker, token).await
+        // A run that may still commit holds the file's write lock: once it is ours, there is none.
+        session.begin().await?;
+        let fate = syncline_sql::fate(&mut session, marker, token).await;
+        session.rollback().await?;
+        fate
     }
 }

@@ -1,7 +1,7 @@
 //! What cannot work is told by code, and what may not happen does not.
 
 use rusqlite::Connection;
-use syncline_connector::ErrorKind;
+use syncline_connector::{CommitFate, ErrorKind};
 use syncline_model::Value as V;
 
 use crate::support::*;
@@ -146,4 +146,22 @@ async fn a_commit_that_an_open_reader_blocks_is_unavailable_and_leaves_nothing()
     snapshot.close().await.unwrap();
     assert_eq!(files.cells("d.db", "SELECT count(*) FROM t"), [["Integer(0)"]]);
     assert_eq!(files.cells("d.db", "PRAGMA journal_mode"), [[format!("Text({:?})", b"delete")]]);
+}
+
+// rule: R24
+#[tokio::test]
+async fn a_run_that_may_still_commit_is_never_called_rolled_back() {
+    let files = Files::new();
+    files.script("d.db", "PRAGMA journal_mode = WAL; CREATE TABLE t (id INTEGER PRIMARY KEY, n INT)");
+    let mut destination = files.destination("d.db").await;
+    destination.prepare(&[]).await.unwrap();
+    let t = table(&mut *files.source("d.db").await, "t").await;
+    let mut open = destination.begin(spec("r1", vec![stream(&t, None)])).await.unwrap();
+    open.stage(0, &batch(&[vec![V::I64(1), V::I64(2)]])).await.unwrap();
+    open.apply().await.unwrap();
+    let e = destination.fate(&marker("r1"), None).await.expect_err("not known yet");
+    assert!(e.kind.is_transient(), "{e}");
+    open.commit().await.unwrap();
+    assert_eq!(destination.fate(&marker("r1"), None).await.unwrap(), CommitFate::Committed);
+    assert_eq!(destination.fate(&marker("r2"), None).await.unwrap(), CommitFate::RolledBack);
 }

@@ -50,6 +50,7 @@ macro_rules! store_conformance {
             upkeep: a_held_lock_is_refused_with_its_holder,
             upkeep: a_lock_is_taken_over_once_its_lease_ran_out_and_its_token_grows,
             upkeep: the_lock_of_a_process_that_is_gone_is_taken_over_before_its_lease_ends,
+            upkeep: a_lock_is_held_by_the_run_that_took_it_last,
             upkeep: a_token_grows_over_unlocking_too,
             upkeep: a_lost_lock_cannot_be_renewed_or_given_back,
             upkeep: pruning_keeps_running_runs_the_newest_and_those_of_open_parked_rows,

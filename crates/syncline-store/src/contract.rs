@@ -175,6 +175,9 @@ pub trait LockTable {
     async fn try_lock(&mut self, request: &LockRequest) -> Result<std::result::Result<u64, LockHolder>>;
     /// Extends the lease; false when the lock was lost.
     async fn renew_lock(&mut self, name: &str, token: u64, until: i64) -> Result<bool>;
+    /// Extends the lease where this run still holds the lock; false when another one has taken it since. What is written in the same
+    /// transaction is written as the holder.
+    async fn hold_lock(&mut self, name: &str, run: &str, until: i64) -> Result<bool>;
     /// Gives the lock back; a no-op when it was lost.
     async fn unlock(&mut self, name: &str, token: u64) -> Result<()>;
     /// Who holds what.

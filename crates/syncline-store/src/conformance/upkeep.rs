@@ -85,6 +85,20 @@ pub async fn the_lock_of_a_process_that_is_gone_is_taken_over_before_its_lease_e
     assert!(done(tx.try_lock(&nobody).await).is_err(), "a holder without a process is left to its lease");
 }
 
+pub async fn a_lock_is_held_by_the_run_that_took_it_last(store: &dyn StateStore) {
+    let mut tx = begin(store).await;
+    assert!(!done(tx.hold_lock("run/shop/", "run of ann", 900).await), "nobody took it");
+    assert_eq!(done(tx.try_lock(&lock("ann", 100, 200)).await), Ok(1));
+    assert!(done(tx.hold_lock("run/shop/", "run of ann", 250).await));
+    assert!(done(tx.hold_lock("run/shop/", "run of ann", 240).await), "a lease is never cut short");
+    assert!(done(tx.try_lock(&lock("bob", 249, 300)).await).is_err(), "extended");
+    assert_eq!(done(tx.try_lock(&lock("bob", 250, 300)).await), Ok(2));
+    assert!(!done(tx.hold_lock("run/shop/", "run of ann", 900).await));
+    assert_eq!(done(tx.list_locks().await), [holder_of(&lock("bob", 250, 300))], "asking in vain changes nothing");
+    done(tx.unlock("run/shop/", 2).await);
+    assert!(!done(tx.hold_lock("run/shop/", "run of bob", 900).await), "given back");
+}
+
 pub async fn a_token_grows_over_unlocking_too(store: &dyn StateStore) {
     let mut tx = begin(store).await;
     for token in 1..=3 {

@@ -25,6 +25,15 @@ impl LockTable for SqliteTx {
         .await
     }
 
+    async fn hold_lock(&mut self, name: &str, run: &str, until: i64) -> Result<bool> {
+        let (name, run) = (name.to_owned(), run.to_owned());
+        self.step("hold a lock", move |c| {
+            let sql = "update locks set until_at = max(until_at, ?3) where name = ?1 and run = ?2 and held";
+            Ok(c.prepare_cached(sql)?.execute(params![name, run, until])? == 1)
+        })
+        .await
+    }
+
     async fn unlock(&mut self, name: &str, token: u64) -> Result<()> {
         let name = name.to_owned();
         self.step("give a lock back", move |c| {

@@ -3,7 +3,7 @@
 use std::process::{Child, Command};
 use std::thread::{self, JoinHandle};
 
-use crate::rig::{Side, World, wait};
+use crate::rig::{Answer, Side, World, wait};
 use crate::{book, written};
 
 /// A run that has staged its rows and waits for a lock at the destination, and who holds that lock.
@@ -19,9 +19,13 @@ const SLEEPING: &str =
 
 impl Stuck {
     fn new() -> Self {
+        Self::of("")
+    }
+
+    fn of(options: &str) -> Self {
         let (from, to) = (Side::mariadb(), Side::postgres());
         from.execute("CREATE TABLE person (id int PRIMARY KEY, name varchar(40)); INSERT INTO person VALUES (1, 'a'), (2, 'b')");
-        let world = World::between(&from, &to, "");
+        let world = World::between(&from, &to, options);
         world.run(&[], 0);
         from.execute("UPDATE person SET name = 'new' WHERE id = 1");
         let db = to.database().clone();
@@ -100,4 +104,42 @@ fn the_lock_of_a_process_that_lives_or_that_cannot_be_seen_is_never_taken() {
     say(format!("'{place} {} {start}'", std::process::id()));
     stuck.let_go();
     assert_eq!(book(&stuck.world.run(&[], 0), "updated"), 1);
+}
+
+// users: U18
+// case: X3
+// rule: R24
+#[test]
+fn a_run_that_was_stopped_for_longer_than_its_lease_commits_nothing_beside_its_successor() {
+    for atomic in ["run", "stream", "batch"] {
+        let mut stuck = Stuck::of(&format!("    atomic: {atomic}\n"));
+        stuck.signal("-STOP");
+        // The server goes on with the statement that it has, and holds the row for the run that sleeps.
+        stuck.let_go();
+        stuck.world.let_leases_end();
+        let next = stuck.world.start(&["run", "--json"], &[]);
+        while stuck.state().value("SELECT status FROM runs WHERE number = 2") == "running" {}
+        stuck.signal("-CONT");
+        let late = Answer::of(&stuck.run.wait_with_output().unwrap());
+        assert_eq!(late.code, Some(1), "{atomic}: {}", late.said());
+        assert!(late.stderr.contains("error[lock_lost]"), "{atomic}: {}", late.said());
+        let next = Answer::of(&next.wait_with_output().unwrap()).ends_with(0);
+        assert_eq!(book(&next.json()[0], "updated"), 1, "{atomic}: {}", next.said());
+        let runs = stuck.world.runs();
+        assert_eq!((&runs[1]["status"], &runs[1]["books"]["updated"]), (&"failed".into(), &0.into()), "{atomic}: {runs:#?}");
+        assert_eq!(stuck.to.content("person", &["id", "name"], "true"), "1|new;2|b");
+        assert_eq!(written(&stuck.world.run(&[], 0)), 0);
+    }
+}
+
+// users: U18
+// rule: R24
+#[test]
+fn a_run_that_lost_its_lock_before_it_wrote_down_what_it_commits_commits_nothing() {
+    let mut stuck = Stuck::of("");
+    stuck.state().execute("UPDATE locks SET run = 'another', token = token + 1, until_at = 9000000000000000000");
+    stuck.let_go();
+    let late = Answer::of(&stuck.run.wait_with_output().unwrap());
+    assert!(late.code == Some(1) && late.stderr.contains("error[lock_lost]"), "{}", late.said());
+    assert_eq!(stuck.to.content("person", &["id", "name"], "true"), "1|a;2|b");
 }
