@@ -11,6 +11,7 @@ use crate::keep::rules;
 use crate::moving::Parked;
 use crate::pairing::Pair;
 use crate::pipeline::RunContext;
+use crate::settle::{replaced_by, waiting};
 use crate::spec::Edits;
 use crate::spill;
 use crate::stream_run::StreamResult;
@@ -38,6 +39,20 @@ fn shape_note(stream: &str, shape: u64) -> String {
 pub(crate) struct BaseSpool {
     file: BufWriter<std::fs::File>,
     rows: u64,
+}
+
+/// The bases that a stream's rows get, and those that they replace.
+#[derive(Debug)]
+pub(crate) struct Bases {
+    pub new: BaseSpool,
+    /// What the rows that the run writes had before, for an undo; an empty one where they had none.
+    pub replaced: BaseSpool,
+}
+
+impl Bases {
+    pub fn new() -> Result<Self> {
+        Ok(Self { new: BaseSpool::new()?, replaced: BaseSpool::new()? })
+    }
 }
 
 impl BaseSpool {
@@ -83,17 +98,23 @@ impl Engine {
 
     /// Saves the spooled bases of a stream.
     pub(crate) async fn save_bases(&self, context: &RunContext<'_>, pair: &Pair, result: &mut StreamResult) -> Result<()> {
-        let Some(spool) = result.bases.take() else { return Ok(()) };
-        let mut file = spool.file.into_inner().map_err(|e| spill::failed(e.into_error()))?;
-        // Until the commit they are nobody's base: a base that ran ahead of a destination that was rolled back would make the source's
-        // change look like one that was made long ago, and it would never be carried over.
-        let scope = crate::settle::waiting(&context.run.id);
-        let (sync, scope, stream) = (&context.sync.name, scope.as_str(), &pair.stream);
+        let Some(bases) = result.bases.take() else { return Ok(()) };
         let fields = field_names(pair);
         let shape = shape_of(&fields);
         let mut tx = self.store.begin().await?;
-        tx.save_note(sync, &shape_note(stream, shape), &serde_json::json!(fields).to_string()).await?;
+        tx.save_note(&context.sync.name, &shape_note(&pair.stream, shape), &serde_json::json!(fields).to_string()).await?;
         tx.commit().await?;
+        // Until the commit they are nobody's base: a base that ran ahead of a destination that was rolled back would make the source's
+        // change look like one that was made long ago, and it would never be carried over.
+        self.save_spool(context, pair, shape, &waiting(&context.run.id), bases.new).await?;
+        if context.sync.undo {
+            self.save_spool(context, pair, shape, &replaced_by(&context.run.id), bases.replaced).await?;
+        }
+        Ok(())
+    }
+
+    async fn save_spool(&self, context: &RunContext<'_>, pair: &Pair, shape: u64, scope: &str, spool: BaseSpool) -> Result<()> {
+        let mut file = spool.file.into_inner().map_err(|e| spill::failed(e.into_error()))?;
         file.seek(SeekFrom::Start(0)).map_err(spill::failed)?;
         let mut reader = BufReader::new(file);
         let mut left = spool.rows;
@@ -101,12 +122,14 @@ impl Engine {
             let mut rows = Vec::new();
             while left > 0 && rows.len() < BASES_PER_WRITE {
                 let (key, mut hashes) = read_base(&mut reader).map_err(spill::failed)?;
-                hashes.insert(0, shape);
+                if !hashes.is_empty() {
+                    hashes.insert(0, shape);
+                }
                 rows.push((key, hashes));
                 left -= 1;
             }
             let mut tx = self.store.begin().await?;
-            tx.save_bases(sync, scope, stream, &rows).await?;
+            tx.save_bases(&context.sync.name, scope, &pair.stream, &rows).await?;
             tx.commit().await?;
         }
         Ok(())
@@ -119,7 +142,9 @@ impl Engine {
         }
         let keys: Vec<Vec<u8>> = refused.iter().map(|p| p.key.canonical(&pair.key_canons())).collect();
         let mut tx = self.store.begin().await?;
-        tx.drop_bases(&context.sync.name, &crate::settle::waiting(&context.run.id), &pair.stream, &keys).await?;
+        for scope in [waiting(&context.run.id), replaced_by(&context.run.id)] {
+            tx.drop_bases(&context.sync.name, &scope, &pair.stream, &keys).await?;
+        }
         tx.commit().await?;
         Ok(())
     }

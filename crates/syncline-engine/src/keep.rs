@@ -10,7 +10,7 @@ use syncline_model::resolve::{LastModifier, Side, Strategy, Why, resolve};
 use syncline_model::{Key, RowBatch, RowRef, ValueRef, json};
 use syncline_store::rows::ConflictRow;
 
-use crate::bases::BaseSpool;
+use crate::bases::Bases;
 use crate::batch::rows_per_batch;
 use crate::engine::{EngineError, Result};
 use crate::moving::{Moved, Selection, batch_bytes, large_over, request, source_key, transform};
@@ -34,7 +34,7 @@ impl StreamRun<'_> {
         let memory = self.context.sync.memory;
         let mut spool = match self.result.bases.take() {
             Some(s) => s,
-            None => BaseSpool::new()?,
+            None => Bases::new()?,
         };
         let in_batches = self.context.sync.atomic == Atomic::Batch;
         let mut staged_rows = 0;
@@ -64,10 +64,10 @@ impl StreamRun<'_> {
         Ok(())
     }
 
-    async fn save_bases_so_far(&mut self, spool: BaseSpool) -> Result<BaseSpool> {
+    async fn save_bases_so_far(&mut self, spool: Bases) -> Result<Bases> {
         self.result.bases = Some(spool);
         self.engine.save_bases(self.context, self.pair, &mut self.result).await?;
-        BaseSpool::new()
+        Bases::new()
     }
 
     /// Decides rows, stages what is to be written, and says how many that are.
@@ -77,7 +77,7 @@ impl StreamRun<'_> {
         keys: &[Key],
         dest: &mut dyn Snapshot,
         staged: &mut dyn StagedRun,
-        spool: &mut BaseSpool,
+        spool: &mut Bases,
     ) -> Result<u64> {
         let pair = self.pair;
         let canons = pair.key_canons();
@@ -112,7 +112,7 @@ impl StreamRun<'_> {
                             one.rows().for_each(|r| (0..r.width()).for_each(|c| write.push_encoded(r.encoded(c))));
                             written.push((i, hashes));
                         }
-                        Decided::Settled(hashes) => spool.add(&names[i], &hashes)?,
+                        Decided::Settled(hashes) => spool.new.add(&names[i], &hashes)?,
                     }
                 }
             }
@@ -126,7 +126,8 @@ impl StreamRun<'_> {
         self.result.parked.extend(rejects.into_iter().map(|r| crate::moving::parked(pair, r)));
         for (i, hashes) in written {
             if !refused.contains(&names[i]) {
-                spool.add(&names[i], &hashes)?;
+                spool.new.add(&names[i], &hashes)?;
+                spool.replaced.add(&names[i], bases[i].as_deref().unwrap_or_default())?;
             }
         }
         Ok(write.len() as u64)

@@ -49,6 +49,9 @@ pub struct Settlement {
     pub stale_undo: Vec<String>,
     /// A run that this one undoes.
     pub undoes: Option<String>,
+    /// The bases that the undone run had replaced.
+    #[serde(default)]
+    pub bases_back: Option<BasesBack>,
     /// Id mappings minted, per stream.
     #[serde(default)]
     pub minted: Vec<(String, Vec<syncline_store::rows::IdRow>)>,
@@ -99,6 +102,20 @@ pub(crate) fn waiting(run: &str) -> String {
     format!("\u{1}{run}")
 }
 
+/// The scope under which the bases that a run replaced stay as long as its before-images.
+pub(crate) fn replaced_by(run: &str) -> String {
+    format!("\u{2}{run}")
+}
+
+/// Bases that go back to what they were before an undone run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BasesBack {
+    /// The run that is undone.
+    pub run: String,
+    /// Records that were not restored, per stream: canonical keys.
+    pub but: Vec<(String, Vec<Vec<u8>>)>,
+}
+
 impl Engine {
     /// Records what is about to be committed. Books that do not balance are found here, while nothing is committed yet.
     pub(crate) async fn save_intent(&self, run: &RunRow, marker: &Marker, token: Option<String>, settlement: &Settlement) -> Result<()> {
@@ -126,6 +143,9 @@ impl Engine {
             notes: settlement.remarks.clone(),
         };
         tx.finish_run(&run.id, &finish).await?;
+        if !settlement.undoable {
+            tx.move_bases(&run.sync, &replaced_by(&run.id), None).await?;
+        }
         syncline_connector::fail::passable("finish.end")?;
         tx.commit().await?;
         Ok(status)
@@ -149,6 +169,15 @@ impl Engine {
             tx.save_position(position).await?;
         }
         tx.move_bases(&run.sync, &waiting(&run.id), Some(&run.scope)).await?;
+        if let Some(back) = &s.bases_back {
+            for (stream, keys) in &back.but {
+                tx.drop_bases(&run.sync, &replaced_by(&back.run), stream, keys).await?;
+            }
+            tx.move_bases(&run.sync, &replaced_by(&back.run), Some(&run.scope)).await?;
+        }
+        for run_before in &s.stale_undo {
+            tx.move_bases(&run.sync, &replaced_by(run_before), None).await?;
+        }
         syncline_connector::fail::passable("finish.checkpoint")?;
         if let Some((at, open)) = &s.observation {
             tx.add_observation(&run.sync, &ObservationRow { at: *at, open: open.clone() }).await?;
@@ -197,6 +226,9 @@ impl Engine {
     pub(crate) async fn finish_with(&self, run: &RunRow, status: RunStatus, error: RunError, done: OnRecord) -> Result<()> {
         let mut tx = self.store.begin().await?;
         tx.move_bases(&run.sync, &waiting(&run.id), None).await?;
+        if !done.undoable {
+            tx.move_bases(&run.sync, &replaced_by(&run.id), None).await?;
+        }
         tx.finish_run(&run.id, &done.finish(status, self.clock.now(), Some(error))).await?;
         tx.commit().await?;
         Ok(())

@@ -70,8 +70,8 @@ pub(crate) struct StreamResult {
     pub edited: BTreeSet<(String, String)>,
     /// Sentences for the run.
     pub remarks: Vec<String>,
-    /// New bases, spooled.
-    pub bases: Option<crate::bases::BaseSpool>,
+    /// Bases, spooled.
+    pub bases: Option<crate::bases::Bases>,
     /// Start, for the duration.
     pub started_ms: u64,
     /// Time until it was staged, where what comes after is shared with other streams.

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use syncline_connector::{DeleteAction, ErrorKind, Marker, RunSpec, StreamWrite, WritePath, fail};
+use syncline_model::Key;
 use syncline_store::rows::{DeletionRow, ParkedRow, RunKind, RunRow, RunStatus, StreamRow};
 use tracing::Instrument;
 
 use crate::engine::{Engine, EngineError, Result, RunOptions, RunReport};
 use crate::pairing::Pair;
 use crate::pipeline::{RunContext, Stop};
-use crate::settle::Settlement;
+use crate::settle::{BasesBack, Settlement};
 use crate::spec::SyncSpec;
 
 impl Engine {
@@ -104,9 +105,12 @@ impl Engine {
         // The destination is not where the positions say any more: the next run compares everything.
         let forgotten = pairs.iter().map(|p| p.stream.clone()).collect();
         let mut settlement = Settlement { undoes: Some(target.id.clone()), forgotten, ..Settlement::default() };
+        let mut but = Vec::new();
         for ((pair, refused), outcome) in pairs.iter().zip(refused).zip(applied.outcomes) {
+            but.push((pair.stream.clone(), not_restored(pair, &refused, &outcome)));
             account_undo(context, pair, &refused, &outcome, self.clock.now(), &mut settlement);
         }
+        settlement.bases_back = Some(BasesBack { run: target.id.clone(), but });
         settlement.notes.extend(crate::rewound::last_commit(&marker, applied.marked));
         crate::undo_created::forget(&remembered, &pairs, &made, &mut settlement);
         self.note_emptied(&sync.name, &link, &pairs, &made).await?;
@@ -201,6 +205,22 @@ fn undo_write(pair: &Pair) -> StreamWrite {
     }
 }
 
+/// The key of a refused row, which comes as a whole stored row or as its key alone.
+fn key_of(pair: &Pair, r: &syncline_connector::Reject) -> Key {
+    if r.row.len() == pair.key_dest.len() {
+        return Key(r.row.clone());
+    }
+    let stored: Vec<&str> = pair.dest.columns.iter().filter(|c| !c.generated).map(|c| c.name.as_str()).collect();
+    let cell = |k: &String| stored.iter().position(|c| c == k).and_then(|i| r.row.get(i)).cloned().unwrap_or(syncline_model::Value::Null);
+    Key(pair.key_dest.iter().map(cell).collect())
+}
+
+/// Canonical keys of the rows that the undo left alone.
+fn not_restored(pair: &Pair, refused: &[syncline_connector::Reject], o: &syncline_connector::StreamOutcome) -> Vec<Vec<u8>> {
+    let canons = pair.key_canons();
+    refused.iter().chain(&o.rejects).chain(&o.delete_rejects).map(|r| key_of(pair, r).canonical(&canons)).collect()
+}
+
 fn account_undo(
     context: &RunContext<'_>,
     pair: &Pair,
@@ -225,14 +245,7 @@ fn account_undo(
         ..syncline_model::Books::default()
     };
     for r in all {
-        let key = if r.row.len() == pair.key_dest.len() {
-            syncline_model::Key(r.row.clone())
-        } else {
-            let stored: Vec<&str> = pair.dest.columns.iter().filter(|c| !c.generated).map(|c| c.name.as_str()).collect();
-            let cell =
-                |k: &String| stored.iter().position(|c| c == k).and_then(|i| r.row.get(i)).cloned().unwrap_or(syncline_model::Value::Null);
-            syncline_model::Key(pair.key_dest.iter().map(cell).collect())
-        };
+        let key = key_of(pair, r);
         settlement.parked.push(ParkedRow {
             id: 0,
             sync: context.sync.name.clone(),

@@ -91,6 +91,26 @@ fn spellings_of_mail_and_phone_are_no_edits_and_an_empty_source_field_erases_not
     assert_eq!(written(&world.run(&[], 0)), 0);
 }
 
+// req: S4-002, FR-009
+// rule: R6, R28
+#[test]
+fn after_an_undo_the_change_of_the_source_comes_again_and_an_edit_of_the_destination_stays() {
+    let (from, to, world) = synced("");
+    from.execute("UPDATE member SET name = 'Anna' WHERE id = 1; UPDATE member SET name = 'Robert' WHERE id = 2; UPDATE member SET note = 'new' WHERE id = 3");
+    let run = world.run(&[], 0);
+    assert_eq!(book(&run, "updated"), 3, "{run}");
+    to.execute("UPDATE member SET phone = 'mine' WHERE id = 3");
+    world.syncline(&["undo", "last"]).ends_with(3);
+    assert_eq!((row(&to, 1).as_str(), row(&to, 3).as_str()), ("Ann|ann@x.org|+353 1 234|n1", "Cid|cid@x.org|mine|new"));
+    to.execute("UPDATE member SET note = 'kept' WHERE id = 1; UPDATE member SET name = 'Bobby' WHERE id = 2");
+    let run = world.run(&[], 0);
+    assert_eq!((book(&run, "updated"), &run["conflicts"]), (2, &json!(1)), "what the undo took back is a change of the source again: {run}");
+    assert_eq!(row(&to, 1), "Anna|ann@x.org|+353 1 234|kept");
+    assert_eq!(row(&to, 2), "Robert|bob@x.org|555|n2", "both changed the name, the source wins");
+    assert_eq!(row(&to, 3), "Cid|cid@x.org|mine|new", "the undo left this row alone, and the edit in it counts as one");
+    assert_eq!(written(&world.run(&[], 0)), 0);
+}
+
 // req: S4-003, FR-015
 #[test]
 fn a_deletion_follows_also_where_edits_are_kept() {
