@@ -29,6 +29,9 @@ fn shape_of(fields: &[String]) -> u64 {
     xxhash_rust::xxh3::xxh3_64(serde_json::json!(fields).to_string().as_bytes())
 }
 
+/// The shape of a base without a field: that of a record which stays although the source deleted it.
+pub(crate) const NO_SHAPE: u64 = 0;
+
 /// Where the names behind such a number are kept.
 fn shape_note(stream: &str, shape: u64) -> String {
     format!("base_fields/{stream}/{shape:016x}")
@@ -47,11 +50,13 @@ pub(crate) struct Bases {
     pub new: BaseSpool,
     /// What the rows that the run writes had before, for an undo; an empty one where they had none.
     pub replaced: BaseSpool,
+    /// Records that stay although the source deleted them.
+    pub decided: BaseSpool,
 }
 
 impl Bases {
     pub fn new() -> Result<Self> {
-        Ok(Self { new: BaseSpool::new()?, replaced: BaseSpool::new()? })
+        Ok(Self { new: BaseSpool::new()?, replaced: BaseSpool::new()?, decided: BaseSpool::new()? })
     }
 }
 
@@ -107,6 +112,7 @@ impl Engine {
         // Until the commit they are nobody's base: a base that ran ahead of a destination that was rolled back would make the source's
         // change look like one that was made long ago, and it would never be carried over.
         self.save_spool(context, pair, shape, &waiting(&context.run.id), bases.new).await?;
+        self.save_spool(context, pair, NO_SHAPE, &waiting(&context.run.id), bases.decided).await?;
         if context.sync.undo {
             self.save_spool(context, pair, shape, &replaced_by(&context.run.id), bases.replaced).await?;
         }
@@ -122,9 +128,7 @@ impl Engine {
             let mut rows = Vec::new();
             while left > 0 && rows.len() < BASES_PER_WRITE {
                 let (key, mut hashes) = read_base(&mut reader).map_err(spill::failed)?;
-                if !hashes.is_empty() {
-                    hashes.insert(0, shape);
-                }
+                hashes.insert(0, shape);
                 rows.push((key, hashes));
                 left -= 1;
             }

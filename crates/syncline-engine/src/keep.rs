@@ -83,7 +83,9 @@ impl StreamRun<'_> {
         let canons = pair.key_canons();
         let names: Vec<Vec<u8>> = keys.iter().map(|k| k.canonical(&canons)).collect();
         let bases = self.engine.bases_of(&self.context.sync.name, self.context.scope, pair, &names).await?;
-        let present = if pair.create.is_some() { DestRows::default() } else { self.rows_at_destination(rows, dest).await? };
+        let mut at = RowBatch::new(pair.key_at.len());
+        rows.rows().for_each(|r| pair.key_at.iter().for_each(|&c| at.push_encoded(r.encoded(c))));
+        let present = if pair.create.is_some() { DestRows::default() } else { self.rows_at_destination(at, dest).await? };
         let rules = rules(pair);
         let mut write = RowBatch::new(pair.columns.len());
         let mut expect = RowBatch::new(pair.columns.len());
@@ -192,11 +194,9 @@ impl StreamRun<'_> {
         Decided::Written(resolution.base)
     }
 
-    /// The destination's rows with the keys of `rows`, marked ones included.
-    async fn rows_at_destination(&self, rows: &RowBatch, dest: &mut dyn Snapshot) -> Result<DestRows> {
+    /// The destination's rows with these keys, marked ones included.
+    pub(crate) async fn rows_at_destination(&self, keys: RowBatch, dest: &mut dyn Snapshot) -> Result<DestRows> {
         let pair = self.pair;
-        let mut keys = RowBatch::new(pair.key_at.len());
-        rows.rows().for_each(|r| pair.key_at.iter().for_each(|&c| keys.push_encoded(r.encoded(c))));
         let mut found = DestRows { rows: RowBatch::new(pair.columns.len()), ..DestRows::default() };
         if keys.is_empty() {
             return Ok(found);
@@ -245,13 +245,20 @@ enum Decided {
 }
 
 #[derive(Default)]
-struct DestRows {
+pub(crate) struct DestRows {
     rows: RowBatch,
     at: HashMap<Vec<u8>, usize>,
     modifier: Vec<LastModifier>,
 }
 
-fn strategy(conflicts: Conflicts) -> Strategy {
+impl DestRows {
+    /// The row of a canonical key.
+    pub(crate) fn row(&self, name: &[u8]) -> Option<RowRef<'_>> {
+        self.at.get(name).map(|&at| self.rows.row(at))
+    }
+}
+
+pub(crate) fn strategy(conflicts: Conflicts) -> Strategy {
     match conflicts {
         Conflicts::SourceWins => Strategy::SourceWins,
         Conflicts::DestinationWins => Strategy::DestinationWins,

@@ -18,6 +18,7 @@ pub mod first_load;
 mod horizon;
 pub mod identity;
 mod keep;
+mod keep_deleted;
 mod large;
 mod link;
 mod lock;

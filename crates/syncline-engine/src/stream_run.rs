@@ -597,6 +597,7 @@ impl<'a> StreamRun<'a> {
         if let Some(reason) = self.stopped_by_reach(&delete, Some((owned, source_rows)), dest).await? {
             self.result.held = Some((std::mem::replace(&mut delete, RowSpool::new(self.pair.key_at.len())), reason));
         }
+        delete = self.decide_deletions(delete, dest).await?;
         for part in delete.parts() {
             staged.staged.stage_deletes(self.index, &part?).await?;
         }

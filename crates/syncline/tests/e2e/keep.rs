@@ -104,7 +104,11 @@ fn after_an_undo_the_change_of_the_source_comes_again_and_an_edit_of_the_destina
     assert_eq!((row(&to, 1).as_str(), row(&to, 3).as_str()), ("Ann|ann@x.org|+353 1 234|n1", "Cid|cid@x.org|mine|new"));
     to.execute("UPDATE member SET note = 'kept' WHERE id = 1; UPDATE member SET name = 'Bobby' WHERE id = 2");
     let run = world.run(&[], 0);
-    assert_eq!((book(&run, "updated"), &run["conflicts"]), (2, &json!(1)), "what the undo took back is a change of the source again: {run}");
+    assert_eq!(
+        (book(&run, "updated"), &run["conflicts"]),
+        (2, &json!(1)),
+        "what the undo took back is a change of the source again: {run}"
+    );
     assert_eq!(row(&to, 1), "Anna|ann@x.org|+353 1 234|kept");
     assert_eq!(row(&to, 2), "Robert|bob@x.org|555|n2", "both changed the name, the source wins");
     assert_eq!(row(&to, 3), "Cid|cid@x.org|mine|new", "the undo left this row alone, and the edit in it counts as one");
@@ -124,6 +128,28 @@ fn a_deletion_follows_also_where_edits_are_kept() {
     from.execute("INSERT INTO member VALUES (4, 'Dot again', NULL, NULL, NULL)");
     world.run(&[], 0);
     assert_eq!(row(&to, 4), "Dot again|~|~|~");
+}
+
+// req: S4-003, FR-015, S0-TRUTH
+#[test]
+fn an_edited_record_that_the_source_deleted_is_a_conflict_and_stays_where_the_destination_wins() {
+    let lists = "    deletes: mirror\n    owns: table\n";
+    for (strategy, winner, there) in [("source_wins", "source", "2,3"), ("destination_wins", "destination", "1,2,3")] {
+        let (from, to, world) = synced(&format!("{lists}    conflicts: {strategy}\n"));
+        from.execute("DELETE FROM member WHERE id IN (1, 4)");
+        to.execute("UPDATE member SET note = 'mine' WHERE id = 1");
+        let run = world.run(&[], 0);
+        assert_eq!((&run["conflicts"], book(&run, "deleted") + book(&run, "extra")), (&json!(1), 2), "{run}");
+        assert_eq!(to.value("SELECT string_agg(id::text, ',' ORDER BY id) FROM member"), there);
+        let c = &conflicts(&world)[0];
+        assert_eq!((&c["key"], &c["field"], &c["source"], &c["destination"]), (&json!([1]), &json!("note"), &json!(null), &json!("mine")));
+        assert_eq!(c["winner"], winner);
+        let run = world.run(&[], 0);
+        assert_eq!((&run["conflicts"], book(&run, "deleted")), (&json!(0), 0), "decided once: {run}");
+        from.execute("INSERT INTO member VALUES (1, 'Back', NULL, NULL, 'theirs')");
+        world.run(&[], 0);
+        assert_eq!(row(&to, 1).ends_with("mine"), strategy != "source_wins", "{}", row(&to, 1));
+    }
 }
 
 // req: S4-003
