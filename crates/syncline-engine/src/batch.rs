@@ -62,7 +62,8 @@ impl<'a> PartLog<'a> {
         }
         crate::account::log_made(self.context, self.pair, deletes, &outcome, &mut self.part);
         crate::account::log_refused(self.context, self.pair, &outcome, &mut self.part);
-        self.part.undoable = self.part.undoable_with(applied.undoable);
+        let droppable = crate::undo_created::can_be_dropped(std::slice::from_ref(self.pair));
+        self.part.undoable = self.part.undoable_with(applied.undoable && droppable);
         self.part.marked = applied.marked;
         let now = self.engine.clock.monotonic_ms();
         let mode = self.context.options.mode.unwrap_or(self.pair.policy.mode).as_str().to_owned();

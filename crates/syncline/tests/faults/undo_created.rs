@@ -181,6 +181,21 @@ fn tables_of_a_run_that_failed_half_way_are_dropped_too() {
     }
 }
 
+// rule: R6, R26
+#[test]
+fn tables_that_were_made_with_bases_beside_them_are_never_called_undoable() {
+    for atomic in ["run", "stream", "batch"] {
+        let (source, dest) = (Side::postgres(), Side::postgres());
+        source.execute("CREATE TABLE film (id int PRIMARY KEY, title text); INSERT INTO film VALUES (1, 'a'), (2, 'b'), (3, 'c')");
+        let world = World::between(&source, &dest, &format!("    edits: keep\n    conflicts: source_wins\n    atomic: {atomic}\n"));
+        let answer = world.syncline_with(&["run", "--json"], &[("SYNCLINE_FAIL_BATCH", "2")]).ends_with(0);
+        assert_eq!(answer.json()[0]["undoable"], false, "{atomic}: {}", answer.said());
+        let refused = world.syncline(&["undo", "last"]).ends_with(1);
+        assert!(refused.stderr.contains("not_undoable"), "{atomic}: {}", refused.said());
+        assert_eq!(dest.value("SELECT count(*) FROM film"), "3", "{atomic}");
+    }
+}
+
 // rule: R26
 #[test]
 fn a_column_that_somebody_added_keeps_its_table() {
