@@ -310,6 +310,12 @@ impl<'a> StreamRun<'a> {
         Some(Watch { column, last: self.result.position.as_ref().and_then(|p| p.last_synced_at) })
     }
 
+    /// What the source lacks is looked for in another transaction of this run. Where nothing is to be deleted there is none, and such rows
+    /// are counted here.
+    fn deletes_later(&self) -> bool {
+        self.phase == Phase::Upserts && self.pair.delete.is_some()
+    }
+
     /// Every row; the listing is complete, so what the destination has beyond it was deleted.
     async fn stage_all(
         &mut self,
@@ -323,7 +329,7 @@ impl<'a> StreamRun<'a> {
             self.move_selected(Vec::new(), self.raw, source, dest, staged).await?;
             self.result.in_scope = self.result.fetched;
         }
-        if dest_rows == 0 || self.phase == Phase::Upserts {
+        if dest_rows == 0 || self.deletes_later() {
             return Ok(());
         }
         if self.pair.delete.is_none() && !compare::has_comparable_key(self.pair) {
@@ -363,7 +369,7 @@ impl<'a> StreamRun<'a> {
             self.move_selected(Vec::new(), false, source, dest, staged).await?;
             self.result.in_scope = self.result.fetched;
         }
-        if fresh || self.phase == Phase::Upserts {
+        if fresh || self.deletes_later() {
             return Ok(());
         }
         let all = self.pair.owns == crate::spec::Owns::Table;
@@ -415,10 +421,12 @@ impl<'a> StreamRun<'a> {
             self.result.equal_by_digest = found.source_rows - found.fetch.len().min(found.source_rows);
             self.move_spooled(&found.fetch, source, dest, staged).await?;
         }
-        if self.phase == Phase::Upserts {
+        if self.deletes_later() {
             return Ok(());
         }
-        self.stage_deletions(found.extra, found.dest_rows, found.source_rows, dest, staged).await
+        self.stage_deletions(found.extra, found.dest_rows, found.source_rows, dest, staged).await?;
+        self.result.extra += found.extra_agreed;
+        Ok(())
     }
 
     async fn remembered_segments(&self) -> Result<Option<(String, Vec<SegmentRow>)>> {

@@ -24,6 +24,9 @@ pub struct Difference {
     pub fetch: RowSpool,
     /// Keys (destination columns) that the source lacks.
     pub extra: RowSpool,
+    /// How many more the destination has in segments that are remembered. Both sides agreed there on every row of the source, so what else
+    /// there is the source lacks.
+    pub extra_agreed: u64,
     /// Rows at the source in scope.
     pub source_rows: u64,
     /// Rows at the destination in scope, marked ones left out.
@@ -99,12 +102,15 @@ pub async fn differ(pair: &Pair, choice: Choice, sides: Snapshots<'_>, memory: M
     let (a, b) = (a?, b?);
     let shape = shape(pair, choice, &split, memory.decided_by);
     let now = together(&a, &b);
+    let mut extra_agreed = 0;
     let different: Vec<(i64, u64)> = match choice {
         Choice::Native | Choice::Canonical => disagreeing(&a, &b),
         Choice::Remembered => {
             let before: HashMap<i64, SegmentRow> = (memory.segments)(&shape).into_iter().map(|s| (s.id, s)).collect();
             let whole = |s: &SegmentRow| is_whole(&a, s.id) && is_whole(&b, s.id);
-            now.iter().filter(|s| before.get(&s.id) != Some(*s) || !whole(s)).map(|s| (s.id, s.source.0.max(s.destination.0))).collect()
+            let (agreed, rest): (Vec<&SegmentRow>, Vec<&SegmentRow>) = now.iter().partition(|s| before.get(&s.id) == Some(*s) && whole(s));
+            extra_agreed = agreed.iter().map(|s| s.destination.0.saturating_sub(s.source.0)).sum();
+            rest.iter().map(|s| (s.id, s.source.0.max(s.destination.0))).collect()
         }
     };
     // Nothing but reading tells equal rows apart where hashes cannot be compared.
@@ -115,6 +121,7 @@ pub async fn differ(pair: &Pair, choice: Choice, sides: Snapshots<'_>, memory: M
         everything: memory.keys_bytes_max.is_some() && doubtful > source_rows / 2,
         fetch: RowSpool::new(pair.key_at.len()),
         extra: RowSpool::new(pair.key_at.len()),
+        extra_agreed,
         source_rows,
         dest_rows,
         seen: Seen { shape, segments: now, ask_dest: ask_dest.clone() },

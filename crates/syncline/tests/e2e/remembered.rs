@@ -104,6 +104,27 @@ fn rows_left_alone_so_far_are_deleted_when_the_policy_says_so() {
     }
 }
 
+// rule: R12, R27
+#[test]
+fn rows_that_only_the_destination_has_are_counted_in_every_run_over_the_same_data() {
+    for (atomic, fields) in ["run", "stream", "batch"].into_iter().flat_map(|a| [(a, LABEL), (a, "name: name")]) {
+        let (from, to) = sides();
+        let world = World::between(&from, &to, &format!("    atomic: {atomic}\n{}", options(fields, "")));
+        to.execute("INSERT INTO people (id, name) VALUES (77, 'not there'), (78, 'nor this one')");
+        for n in 0..4 {
+            let run = world.run(&[], 0);
+            assert_eq!(book(&run, "extra"), 2, "{atomic} {fields} {n}: {run}");
+            let plan = world.syncline(&["plan", "--json"]).ends_with(0).json();
+            assert_eq!(plan[0]["streams"][0]["extra"], 2, "{atomic} {fields} {n}: {plan}");
+        }
+        // One of them in a segment that is not remembered any more, the other in one that is.
+        to.execute("UPDATE people SET name = 'edited there' WHERE id = 78; INSERT INTO people (id, name) VALUES (79, 'a third')");
+        let run = world.run(&["--mode", "diff"], 0);
+        assert_eq!(book(&run, "extra"), 3, "{atomic} {fields}: {run}");
+        assert_eq!(book(&world.run(&["--mode", "full"], 0), "extra"), 3, "{atomic} {fields}: read whole");
+    }
+}
+
 const CLINICS: &str = "
     CREATE TABLE clinic (clinic_id int PRIMARY KEY, name varchar(40) NOT NULL);
     CREATE TABLE visit (id int PRIMARY KEY, clinic_id int NOT NULL, note varchar(40), FOREIGN KEY (clinic_id) REFERENCES clinic (clinic_id));
