@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use syncline_model::schema::{ForeignKey, Index, UniqueKey};
 use syncline_model::{Column, RowBatch, Table, TableName, Value};
 
-use crate::Result;
 use crate::read::RawChunk;
+use crate::{Error, Result};
 
 /// A table to be made at the destination, described in the *source's* columns (already renamed); the connector maps the types.
 #[derive(Clone, Debug)]
@@ -266,6 +266,21 @@ pub trait StagedRun: Send {
 
     /// Takes rows in the system's own bulk format. All raw chunks of a stream come in one go.
     async fn stage_raw(&mut self, stream: usize, chunk: RawChunk) -> Result<()>;
+
+    /// Asks for rows of a stream that goes by staging to go straight into its table, because that is there and empty (R20). Where it is,
+    /// nobody else writes to it until the end of the run, and the rows that are staged next are those of the whole stream. `false`: they
+    /// go by staging, as always.
+    async fn begin_straight(&mut self, stream: usize) -> Result<bool> {
+        let _ = stream;
+        Ok(false)
+    }
+
+    /// Ends what `begin_straight` began, after the last row. `false`: a constraint refused one of them, which an error of kind
+    /// `BadRecord` may have said before. Then nothing of the stream is staged, and all of its rows have to come again.
+    async fn end_straight(&mut self, stream: usize) -> Result<bool> {
+        let _ = stream;
+        Err(Error::internal("a straight load was ended that never began"))
+    }
 
     /// Takes destination rows (cells in the order of `StreamWrite::columns`) that must still be as they were seen.
     async fn stage_expected(&mut self, stream: usize, rows: &RowBatch) -> Result<()>;

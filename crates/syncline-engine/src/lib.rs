@@ -40,6 +40,7 @@ mod scopes;
 mod settle;
 pub mod spec;
 mod spill;
+mod straight;
 mod stream_run;
 pub mod transform;
 mod undo;

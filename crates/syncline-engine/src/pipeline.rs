@@ -327,17 +327,19 @@ impl Engine {
         settlement: &mut Settlement,
     ) -> Result<Option<String>> {
         let mut dest = link.dest.snapshot().await?;
-        let mut runs = Vec::with_capacity(pairs.len());
+        let mut runs: Vec<Option<crate::stream_run::StreamResult>> = pairs.iter().map(|_| None).collect();
         let ours = crate::reach::Ours::of(pairs);
-        for (index, pair) in pairs.iter().enumerate() {
+        // A row that goes straight into its table needs its parent there.
+        for index in crate::order::parents_first(pairs) {
+            let pair = &pairs[index];
             let whole = context.sync.atomic != Atomic::Batch;
             let path = if whole { write_path(link, pair, phase) } else { WritePath::Stage };
-            let raw = path == WritePath::Load && takes_raw(link, pair);
-            let mut run = StreamRun::new(self, context, link, pair, index, path, raw, phase, &ours);
+            let mut run = StreamRun::new(self, context, link, pair, index, path, takes_raw(link, pair), phase, &ours);
             let mut landing = Landing { staged: &mut *staged, ids: &mut *ids };
             run.stage(source, &mut *dest, &mut landing).instrument(tracing::info_span!("stream", stream = %pair.stream)).await?;
-            runs.push(run.into_result(pairs.len() > 1));
+            runs[index] = Some(run.into_result(pairs.len() > 1));
         }
+        let runs: Vec<_> = runs.into_iter().flatten().collect();
         refuse_too_large(context, link, &runs)?;
         let minted = ids.stage_minted(pairs, &context.run.id, pairs.len(), staged).await?;
         // A reader left open would keep a file-based destination from being written.

@@ -206,7 +206,7 @@ impl<'a> StreamRun<'a> {
         self.context.options.mode.unwrap_or(self.pair.policy.mode)
     }
 
-    fn keeps(&self) -> bool {
+    pub(crate) fn keeps(&self) -> bool {
         self.pair.policy.edits == Edits::Keep
     }
 
@@ -256,7 +256,7 @@ impl<'a> StreamRun<'a> {
         self.result.remarks.extend(done.remark(&self.pair.stream));
     }
 
-    async fn move_selected(
+    pub(crate) async fn move_selected(
         &mut self,
         filter: Vec<Predicate>,
         raw: bool,
@@ -326,7 +326,10 @@ impl<'a> StreamRun<'a> {
     ) -> Result<()> {
         if self.phase != Phase::Deletions {
             self.engine.progress.stream_started(&self.pair.stream, "read", self.pair.source.rows_estimate);
-            self.move_selected(Vec::new(), self.raw, source, dest, staged).await?;
+            if dest_rows > 0 || !self.move_straight(source, dest, staged).await? {
+                let raw = self.raw && self.result.path == WritePath::Load;
+                self.move_selected(Vec::new(), raw, source, dest, staged).await?;
+            }
             self.result.in_scope = self.result.fetched;
         }
         if dest_rows == 0 || self.deletes_later() {

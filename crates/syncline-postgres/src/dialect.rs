@@ -197,6 +197,18 @@ impl Dialect for PgDialect {
         Some(format!("SELECT count(*) FROM (SELECT 1 FROM {table} AS d JOIN {stage} AS s ON {on} FOR UPDATE OF d) AS l"))
     }
 
+    /// Rules see no COPY, row security refuses it, and what is only checked at COMMIT would be refused too late.
+    fn claim_empty(&self, table: &str) -> Option<(String, String)> {
+        let oid = format!("{}::regclass", sql::literal(table));
+        let against = format!(
+            "SELECT (SELECT count(*) FROM (SELECT FROM {table} LIMIT 1) r) \
+             + (SELECT count(*) FROM pg_class c WHERE c.oid = {oid} \
+             AND (c.relkind NOT IN ('r', 'p') OR c.relhasrules OR row_security_active(c.oid))) \
+             + (SELECT count(*) FROM pg_constraint k WHERE k.conrelid = {oid} AND k.condeferred) AS n"
+        );
+        Some((format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE NOWAIT"), against))
+    }
+
     /// Pages picked at random, twice as many as an even spread would need.
     fn sample(&self, stage: &str, rows: u64, of: u64) -> String {
         let percent = (200 * rows).div_ceil(of.max(1));

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use futures_util::SinkExt as _;
 use syncline_connector::{Error, Reject, Result};
 use syncline_model::{Column, RowBatch, RowRef};
-use syncline_sql::LoadTarget;
+use syncline_sql::{LoadPlace, LoadTarget};
 
 use crate::connect::Link;
 use crate::encode::{Refusal, Target};
-use crate::error::{classify, from_pg};
+use crate::error::{classify, from_pg, sqlstate};
 use crate::sql;
 
 /// Appends a row in COPY BINARY form, or answers why it cannot be. A table that rows stay in has its NOT NULL already.
@@ -133,12 +133,18 @@ async fn send(link: &Link, target: &LoadTarget, lines: &Lines) -> Result<Option<
         link.run("RELEASE SAVEPOINT syncline_text", &doing).await?;
         return Ok(None);
     };
-    let Some((line, error)) = refused_line(&e) else { return Err(from_pg(e, &doing)) };
+    let refused = refused_line(&e).filter(|_| !refused_by_constraint(&e, target.place));
+    let Some((line, error)) = refused else { return Err(from_pg(e, &doing)) };
     if line >= lines.ends.len() {
         return Err(Error::internal(format!("{doing}: the server refused a line that was not sent")));
     }
     link.run("ROLLBACK TO SAVEPOINT syncline_text; RELEASE SAVEPOINT syncline_text", &doing).await?;
     Ok(Some((line, error)))
+}
+
+/// A table with constraints of its own refuses a row because of other rows, too: which of them is at fault is for the checks to find.
+pub fn refused_by_constraint(e: &tokio_postgres::Error, place: LoadPlace) -> bool {
+    place == LoadPlace::Empty && sqlstate(e).starts_with("23")
 }
 
 /// The line of `COPY syncline_rows, line 3, column tags: "…"`, when it was the line's fault.

@@ -13,7 +13,7 @@ use crate::connect::Link;
 use crate::decode::{HEADER, TRAILER};
 use crate::encode::{Refusal, Target, escape};
 use crate::error::{classify, from_pg};
-use crate::load::{not_null, reject};
+use crate::load::{not_null, refused_by_constraint, reject};
 use crate::session::send_in_parts;
 use crate::sql;
 
@@ -139,6 +139,9 @@ async fn send(
         Some(Stop::Source(e)) => return Err(e),
     };
     let Some(e) = reason else { return Ok(None) };
+    if refused_by_constraint(&e, target.place) {
+        return Err(from_pg(e, doing));
+    }
     let Some((ErrorKind::BadRecord, code)) = e.as_db_error().map(|db| classify(db.code().code())) else { return Err(from_pg(e, doing)) };
     Ok(Some(Reject { row: row.to_values(), column: None, code, detail: from_pg(e, doing).message }))
 }

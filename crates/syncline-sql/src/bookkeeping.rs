@@ -7,6 +7,7 @@ use syncline_model::{Column, TableName, ValueRef};
 
 use crate::run::SqlRun;
 use crate::session::{Dialect, Keep, SqlSession};
+use crate::straight::Straight;
 use crate::stream::{Images, ROW_NUMBER, refs};
 
 /// Table of markers: one row per sync, scope and stream.
@@ -143,6 +144,7 @@ impl SqlRun {
                 self.save_images(&sql).await?;
             }
         }
+        self.save_straight_images().await?;
         if with_writes && !self.images_fit().await? {
             return self.forget_images().await;
         }
@@ -154,6 +156,19 @@ impl SqlRun {
                     self.save_images_before(stream).await?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// The keys of rows that went straight into their tables: their undo is to go again.
+    async fn save_straight_images(&mut self) -> Result<()> {
+        for stream in (0..self.streams.len()).filter(|&i| self.streams[i].straight == Straight::Done).collect::<Vec<_>>() {
+            let Some(left) = self.images_left else { return Ok(()) };
+            if self.streams[stream].outcome.staged > left {
+                return self.forget_images().await;
+            }
+            let sql = self.straight_images(stream, left + 1);
+            self.save_images(&sql).await?;
         }
         Ok(())
     }
@@ -262,7 +277,7 @@ impl SqlRun {
         self.session.execute(&sql).await.map(drop)
     }
 
-    fn image_head(&self, stream: usize, op: &str, n: &str) -> String {
+    pub(crate) fn image_head(&self, stream: usize, op: &str, n: &str) -> String {
         let d = self.dialect();
         let into = format!("INSERT INTO {} (run, stream, op, n, key_image, image, after_hash)", book(d, BEFORE));
         format!("{into} SELECT {}, {}, '{op}', {n}", d.literal(&self.marker.run), d.literal(&self.streams[stream].write.stream))

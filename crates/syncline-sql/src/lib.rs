@@ -13,6 +13,7 @@ mod order;
 mod run;
 pub mod session;
 mod staging;
+mod straight;
 mod stream;
 mod unique;
 mod write;

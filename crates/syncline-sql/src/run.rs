@@ -180,12 +180,17 @@ impl SqlRun {
         Ok(())
     }
 
-    async fn finish_load(&mut self) -> Result<()> {
+    pub(crate) async fn finish_load(&mut self) -> Result<()> {
         if self.loading.take().is_some() {
             self.pass("stage.flush").await?;
             self.session.finish_load().await?;
         }
         Ok(())
+    }
+
+    /// What was being loaded is thrown away.
+    pub(crate) fn forget_load(&mut self) {
+        self.loading = None;
     }
 
     async fn apply_all(&mut self) -> Result<Applied> {
@@ -255,7 +260,8 @@ impl StagedRun for SqlRun {
         self.make_row_table(stream).await?;
         let target = self.streams[stream].row_target();
         self.load_into(&target).await?;
-        let rejects = self.session.load(&target, rows).await?;
+        let answer = self.session.load(&target, rows).await;
+        let rejects = self.straight_answer(stream, answer)?;
         self.streams[stream].outcome.staged += rows.len() as u64 - rejects.len() as u64;
         Ok(rejects)
     }
@@ -265,7 +271,8 @@ impl StagedRun for SqlRun {
         self.make_row_table(stream).await?;
         let target = self.streams[stream].row_target();
         self.load_into(&target).await?;
-        let reject = self.session.load_large(&target, row, fields).await?;
+        let answer = self.session.load_large(&target, row, fields).await;
+        let reject = self.straight_answer(stream, answer)?;
         self.streams[stream].outcome.staged += u64::from(reject.is_none());
         Ok(reject)
     }
@@ -276,7 +283,16 @@ impl StagedRun for SqlRun {
         let target = self.streams[stream].row_target();
         self.load_into(&target).await?;
         self.streams[stream].outcome.staged += chunk.rows;
-        self.session.load_raw(&target, chunk).await
+        let answer = self.session.load_raw(&target, chunk).await;
+        self.straight_answer(stream, answer)
+    }
+
+    async fn begin_straight(&mut self, stream: usize) -> Result<bool> {
+        self.take_empty_table(stream).await
+    }
+
+    async fn end_straight(&mut self, stream: usize) -> Result<bool> {
+        self.settle_straight(stream).await
     }
 
     async fn stage_expected(&mut self, stream: usize, rows: &RowBatch) -> Result<()> {

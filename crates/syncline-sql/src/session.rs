@@ -28,6 +28,8 @@ pub enum LoadPlace {
     New,
     /// A table of the sync's own that several transactions fill; its keys come later (R18).
     Part,
+    /// A table that was there before and is empty, with all of its constraints (R20).
+    Empty,
 }
 
 impl LoadPlace {
@@ -36,7 +38,7 @@ impl LoadPlace {
     pub fn is_final(self) -> bool {
         match self {
             Self::Staging => false,
-            Self::New | Self::Part => true,
+            Self::New | Self::Part | Self::Empty => true,
         }
     }
 }
@@ -226,6 +228,14 @@ pub trait Dialect: Send + Sync {
 
     /// Statement that locks the table against concurrent writers of the same rows, or none.
     fn lock_table(&self, table: &str) -> Option<String>;
+
+    /// How a table that is there and empty is taken for rows to go straight into it (R20): a statement that locks it against other writers
+    /// and does not wait for them, and a query that counts what stands against it then: its rows, and whatever makes a bulk load do
+    /// something else than INSERT. `None` where no lock keeps others out, or where none may be held while the source is read.
+    fn claim_empty(&self, table: &str) -> Option<(String, String)> {
+        let _ = table;
+        None
+    }
 
     /// A FROM item (to be given an alias) with about `rows` of the `of` staged rows, however it picks them: cheap before true to scale.
     fn sample(&self, stage: &str, rows: u64, of: u64) -> String {

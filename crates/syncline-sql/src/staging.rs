@@ -3,10 +3,14 @@
 use syncline_connector::{Error, ErrorKind, Result, WritePath};
 
 use crate::run::SqlRun;
+use crate::straight::Straight;
 use crate::stream::{Stream, refs};
 
 impl SqlRun {
     pub(crate) async fn make_row_table(&mut self, stream: usize) -> Result<()> {
+        if self.streams[stream].straight != Straight::No {
+            return self.refuse_after_refusal(stream);
+        }
         if self.streams[stream].write.path.is_straight() {
             self.open_transaction().await?;
             return self.create_tables().await;
@@ -168,7 +172,7 @@ impl SqlRun {
         // Where DDL commits, keys and foreign keys were made before the first row.
         let late = !self.dialect().ddl_commits();
         for stream in 0..self.streams.len() {
-            if self.streams[stream].write.path.is_straight() {
+            if self.streams[stream].has_landed() {
                 self.count_loaded(stream).await?;
                 let o = &mut self.streams[stream].outcome;
                 o.created = o.staged;

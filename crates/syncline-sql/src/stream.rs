@@ -5,6 +5,7 @@ use syncline_model::logical::LogicalType;
 use syncline_model::{Column, RowBatch, Value};
 
 use crate::session::{Dialect, LoadPlace, LoadTarget};
+use crate::straight::Straight;
 
 /// The counter column of staging tables.
 pub const ROW_NUMBER: &str = "syncline_n";
@@ -29,6 +30,8 @@ pub struct Stream {
     pub expected: String,
     /// Which of the staging tables exist.
     pub made: Made,
+    /// Its rows go straight into a table that was there before.
+    pub straight: Straight,
     /// The destination table was made by this run already.
     pub created: bool,
     /// The table goes with this run (`undo` of the run that made it).
@@ -94,6 +97,7 @@ impl Stream {
             compare,
             write,
             made: Made::default(),
+            straight: Straight::No,
             created: false,
             dropped: false,
             let_go: false,
@@ -115,10 +119,18 @@ impl Stream {
             WritePath::Part => {
                 LoadTarget { table: self.table.clone(), columns: self.columns.clone(), numbered: false, place: LoadPlace::Part }
             }
+            WritePath::Stage if self.straight != Straight::No => {
+                LoadTarget { table: self.table.clone(), columns: self.columns.clone(), numbered: false, place: LoadPlace::Empty }
+            }
             WritePath::Stage => {
                 LoadTarget { table: self.rows.clone(), columns: self.columns.clone(), numbered: true, place: LoadPlace::Staging }
             }
         }
+    }
+
+    /// Its rows are in their table already, whatever else is still to be done.
+    pub fn has_landed(&self) -> bool {
+        self.write.path.is_straight() || self.straight == Straight::Done
     }
 
     /// Rows are in a staging table (not loaded straight into the destination).

@@ -20,6 +20,7 @@ mod remembered;
 mod same;
 mod scopes;
 mod shapes;
+mod straight;
 mod verifying;
 
 #[path = "../faults/rig/mod.rs"]

@@ -5,25 +5,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use syncline::clock::{SystemClock, TimeOrderedIds};
 use syncline::{Config, Connectors, Engine, Interrupt, Progress, RunOptions};
+use syncline_engine::RunReport;
 use syncline_model::Books;
 use syncline_store::SqliteStore;
 
 use crate::rig::{Side, World, wait};
 use crate::{book, written};
 
-/// Writes to a database as soon as a run is about to apply what it found.
+/// Writes to a database as soon as a run comes to a moment.
 struct Meanwhile {
     side: Side,
     sql: &'static str,
+    moment: &'static str,
     done: AtomicBool,
 }
 
 impl Progress for Meanwhile {
-    fn stream_started(&self, _: &str, _: &str, _: Option<u64>) {}
+    fn stream_started(&self, _: &str, doing: &str, _: Option<u64>) {
+        self.phase(doing);
+    }
     fn stream_rows(&self, _: &str, _: u64) {}
     fn stream_finished(&self, _: &str, _: &Books) {}
     fn phase(&self, text: &str) {
-        if text == "apply" && !self.done.swap(true, Ordering::SeqCst) {
+        if text == self.moment && !self.done.swap(true, Ordering::SeqCst) {
             // On a thread of its own: this one belongs to the run's runtime.
             let (side, sql) = (self.side.clone(), self.sql);
             std::thread::spawn(move || side.execute(sql)).join().expect("the other writer wrote");
@@ -39,10 +43,15 @@ impl Interrupt for GoesOn {
     }
 }
 
-/// A run in this process, with another writer in its middle.
+/// A run in this process, with another writer just before it applies what it found.
 fn run_while(world: &World, dest: &Side, sql: &'static str) -> Books {
+    run_while_at("apply", world, dest, sql).books
+}
+
+/// A run in this process, with another writer at a moment of it.
+pub fn run_while_at(moment: &'static str, world: &World, dest: &Side, sql: &'static str) -> RunReport {
     let config = Config::load(&world.path("syncline.yaml")).expect("a configuration");
-    let other = Arc::new(Meanwhile { side: dest.clone(), sql, done: AtomicBool::new(false) });
+    let other = Arc::new(Meanwhile { side: dest.clone(), sql, moment, done: AtomicBool::new(false) });
     let engine = Engine {
         registry: Arc::new(Connectors),
         store: Arc::new(SqliteStore::open(&world.path(".syncline/state.db")).expect("a state")),
@@ -55,7 +64,7 @@ fn run_while(world: &World, dest: &Side, sql: &'static str) -> Books {
     };
     let report = wait(engine.run(&config.syncs[0], RunOptions::default())).expect("a run").remove(0);
     assert!(other.done.load(Ordering::SeqCst), "the other writer came");
-    report.books
+    report
 }
 
 const MIRROR: &str = "    mode: diff\n    deletes: mirror\n    owns: table\n";

@@ -115,12 +115,12 @@ fn one_record_can_be_synced_by_its_key_and_the_source_wins_over_an_edit_there() 
 }
 
 /// A session of somebody else that keeps writers away from a table, until it is told to let go.
-struct Holder {
+pub struct Holder {
     psql: Child,
 }
 
 impl Holder {
-    fn of(side: &Side, table: &str) -> Self {
+    pub fn of(side: &Side, table: &str) -> Self {
         let mut psql = Command::new("psql")
             .args(["-X", "-q", "-A", "-t", &side.url()])
             .stdin(Stdio::piped())
@@ -135,20 +135,20 @@ impl Holder {
         Self { psql }
     }
 
-    fn let_go(mut self) {
+    pub fn let_go(mut self) {
         drop(self.psql.stdin.take());
         self.psql.wait().expect("psql ends");
     }
 }
 
 /// Until somebody waits for a lock on the destination.
-fn wait_for_a_waiter(to: &Side) {
+pub fn wait_for_a_waiter(to: &Side) {
     while to.value("SELECT count(*) FROM pg_locks WHERE NOT granted") == "0" {
         std::thread::yield_now();
     }
 }
 
-fn ended(child: Child) -> Answer {
+pub fn ended(child: Child) -> Answer {
     Answer::of(&child.wait_with_output().expect("it ends"))
 }
 

@@ -14,5 +14,6 @@ mod moving_source;
 mod parts;
 mod rig;
 mod sizes;
+mod straight;
 mod undo_created;
 mod values;
