@@ -23,6 +23,8 @@ pub enum Predicate {
     Equals(String, Value),
     /// `column IS NULL`.
     IsNull(String),
+    /// `column IS NOT NULL`.
+    NotNull(String),
     /// `column >= value`: inclusive, for cursors and ranges.
     AtLeast(String, Value),
     /// `column < value`.

@@ -131,6 +131,9 @@ pub struct StreamWrite {
     pub loaded: Option<u64>,
     /// Key columns (destination names); empty only with `Load` (a table without a key, whole rows).
     pub key: Vec<String>,
+    /// The source sees to it that no two records have one key: a key that comes twice is one record read twice, and the last counts.
+    /// Else rows of one key that differ are different records, and none of them may win.
+    pub one_record_per_key: bool,
     /// The columns that batches carry, in their order; the key is among them, generated columns are not.
     pub columns: Vec<String>,
     /// Those whose difference makes an update. Others (stamps, `compare: false`) are written only along with one.

@@ -117,6 +117,11 @@ fn pair_findings(pair: &Pair) -> Vec<Finding> {
         let text = on(format!("base for three-way sync: about {} MB of state", (rows * BASE_BYTES).div_ceil(1_000_000)));
         list.push(finding(Severity::Good, "base_size", text, None));
     }
+    if !pair.key_is_unique && !pair.key_source.is_empty() {
+        let key = pair.key_source.join(", ");
+        let text = on(format!("nothing at the source keeps its key ({key}) unique: records that share one and differ are set aside"));
+        list.push(finding(Severity::Advice, "key_not_unique", text, None));
+    }
     if pair.dest.non_transactional {
         let text = on(format!("`{}` cannot roll back: a failed run leaves half of its writes there", pair.dest.name));
         let ddl = format!("ALTER TABLE {} ENGINE=InnoDB", pair.dest.name);

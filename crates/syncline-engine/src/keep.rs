@@ -13,7 +13,7 @@ use syncline_store::rows::ConflictRow;
 use crate::bases::Bases;
 use crate::batch::rows_per_batch;
 use crate::engine::{EngineError, Result};
-use crate::moving::{Moved, Selection, batch_bytes, large_over, request, source_key, transform};
+use crate::moving::{Moved, Selection, batch_bytes, large_over, request, set_keyless_aside, source_key, transform};
 use crate::pairing::Pair;
 use crate::spec::{Atomic, Conflicts};
 use crate::stream_run::StreamRun;
@@ -47,6 +47,7 @@ impl StreamRun<'_> {
             }
             let mut moved = Moved { fetched: rows.len() as u64, ..Moved::default() };
             selection.look(&rows, &mut moved);
+            let rows = if pair.key_may_be_null() { set_keyless_aside(pair, rows, &mut moved.parked) } else { rows };
             transform(pair, &rows, &mut out, &mut moved.parked);
             let refused: Vec<String> = moved.parked.iter().map(|p| p.key.to_json()).collect();
             let keys: Vec<Key> = rows.rows().map(|r| source_key(pair, r)).filter(|k| !refused.contains(&k.to_json())).collect();

@@ -475,6 +475,7 @@ fn mapping_table(map: usize, table: &Table, legacy: &str, new: &str, entity: Opt
         path: WritePath::Stage,
         loaded: None,
         key,
+        one_record_per_key: true,
         columns,
         compare: vec![new.to_owned()],
         deletes: DeleteAction::Remove,

@@ -193,6 +193,7 @@ impl Engine {
                 moved.fetched += rows.len() as u64;
                 selection.look(&rows, moved);
                 let rows = if rows.has_large() { set_large_aside(pair, &rows, moved) } else { rows };
+                let rows = if pair.key_may_be_null() { set_keyless_aside(pair, rows, &mut moved.parked) } else { rows };
                 let rows = if pair.transform.is_identity() {
                     &rows
                 } else {
@@ -228,6 +229,28 @@ fn set_large_aside(pair: &Pair, rows: &RowBatch, moved: &mut Moved) -> RowBatch 
         }
     }
     small
+}
+
+/// The rows without those that no key tells apart from others (H12): they could be neither found again nor deleted, and a system that
+/// numbers keys by itself would give them one.
+pub(crate) fn set_keyless_aside(pair: &Pair, rows: RowBatch, parked: &mut Vec<Parked>) -> RowBatch {
+    let at: Vec<usize> = pair.key_source.iter().filter_map(|k| pair.reads.iter().position(|r| r == k)).collect();
+    let is_keyless = |row: RowRef<'_>| at.iter().any(|&c| row.get(c).is_null());
+    if !rows.rows().any(is_keyless) {
+        return rows;
+    }
+    let mut keyed = RowBatch::new(rows.width());
+    for row in rows.rows() {
+        if !is_keyless(row) {
+            (0..row.width()).for_each(|c| keyed.push_encoded(row.encoded(c)));
+            continue;
+        }
+        let column = at.iter().find(|&&c| row.get(c).is_null()).map(|&c| pair.reads[c].clone());
+        let image = pair.reads.iter().cloned().zip(row.to_values()).collect();
+        let detail = "its key is NULL, so nothing tells it from other records".to_owned();
+        parked.push(Parked { key: source_key(pair, row), column, code: "not_null".to_owned(), detail, image });
+    }
+    keyed
 }
 
 /// Source rows → destination rows; refused ones go to `parked`.

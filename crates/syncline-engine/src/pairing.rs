@@ -112,6 +112,12 @@ impl Pair {
         self.policy.options.ids.is_some() || !self.foreign_ids.is_empty()
     }
 
+    /// A record of the source may have no key.
+    #[must_use]
+    pub fn key_may_be_null(&self) -> bool {
+        self.key_source.iter().any(|k| self.source.column(k).is_none_or(|c| c.nullable))
+    }
+
     /// Staged columns that the destination has already: in a plan, a column that the run adds is not there to be read. In a run it is, and
     /// is empty.
     #[must_use]

@@ -505,6 +505,7 @@ pub(crate) fn stream_write(pair: &Pair, path: WritePath) -> StreamWrite {
         path,
         loaded: pair.first_load.as_ref().map(|l| l.rows),
         key: pair.key_dest.clone(),
+        one_record_per_key: pair.key_is_unique,
         columns: pair.columns.iter().map(|c| c.name.clone()).collect(),
         compare: compare.collect(),
         deletes: pair.delete.clone().unwrap_or(syncline_connector::DeleteAction::Remove),
@@ -522,7 +523,10 @@ pub(crate) fn takes_raw(link: &Link, pair: &Pair) -> bool {
     let same = |(from, to): (&Option<String>, &syncline_model::Column)| {
         from.as_ref().and_then(|f| pair.source.column(f)).is_some_and(|f| link.to.raw_safe(f, to))
     };
-    able && pair.is_plain() && pair.transform.is_identity() && pair.copied_from.iter().zip(&pair.columns).all(same)
+    able && !pair.key_may_be_null()
+        && pair.is_plain()
+        && pair.transform.is_identity()
+        && pair.copied_from.iter().zip(&pair.columns).all(same)
 }
 
 /// A plan is for one sync, scope and configuration, and whole.

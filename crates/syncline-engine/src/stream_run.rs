@@ -344,10 +344,11 @@ impl<'a> StreamRun<'a> {
             return Ok(());
         }
         let keys = compare::compare_keys(self.pair, (self.link.from, self.link.to), (&mut *source, &mut *dest)).await?;
-        if self.phase == Phase::Everything && keys.source_rows != self.result.in_scope {
+        let keyed = self.result.in_scope - self.keyless_records(source).await?.min(self.result.in_scope);
+        if self.phase == Phase::Everything && keys.source_rows != keyed {
             let e = syncline_connector::Error::internal(format!(
                 "stream `{}`: {} rows read, {} counted in the same snapshot",
-                self.pair.stream, self.result.in_scope, keys.source_rows
+                self.pair.stream, keyed, keys.source_rows
             ));
             return Err(e.into());
         }
@@ -394,6 +395,10 @@ impl<'a> StreamRun<'a> {
         if self.keeps() || !self.pair.alter.is_empty() {
             return self.stage_all(1, source, dest, staged).await;
         }
+        // Digests tell records apart by their key: of two with one key, or of those without, they would show one at most.
+        if !self.pair.key_is_unique || self.keyless_records(source).await? > 0 {
+            return self.stage_all(1, source, dest, staged).await;
+        }
         let choice = compare::choose(self.pair, self.link.from, self.link.to);
         // Rows agreed on before their deletions came would never be looked at for those: the keys say what is to be deleted.
         if choice == Choice::Remembered && (self.phase == Phase::Deletions || !compare::has_exact_key(self.pair)) {
@@ -430,6 +435,17 @@ impl<'a> StreamRun<'a> {
         self.stage_deletions(found.extra, found.dest_rows, found.source_rows, dest, staged).await?;
         self.result.extra += found.extra_agreed;
         Ok(())
+    }
+
+    /// Records of the source without a key.
+    async fn keyless_records(&self, source: &mut dyn Snapshot) -> Result<u64> {
+        if !self.pair.key_may_be_null() {
+            return Ok(0);
+        }
+        let mut keyed = self.pair.filter_source.clone();
+        keyed.extend(self.pair.key_source.iter().map(|k| Predicate::NotNull(k.clone())));
+        let all = source.count(&self.pair.source, &self.pair.filter_source).await?;
+        Ok(all - source.count(&self.pair.source, &keyed).await?)
     }
 
     async fn remembered_segments(&self) -> Result<Option<(String, Vec<SegmentRow>)>> {

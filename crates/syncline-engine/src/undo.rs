@@ -195,6 +195,7 @@ fn undo_write(pair: &Pair) -> StreamWrite {
         loaded: None,
         key: pair.key_dest.clone(),
         compare: stored.iter().filter(|c| !pair.key_dest.contains(c)).cloned().collect(),
+        one_record_per_key: true,
         columns: stored,
         deletes: DeleteAction::Remove,
         stamp: None,

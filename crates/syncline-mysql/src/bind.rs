@@ -83,6 +83,9 @@ fn condition(out: &mut Bound, table: &Table, p: &Predicate) -> Result<()> {
         Predicate::IsNull(name) => {
             out.sql.push_str(&format!(" AND {} IS NULL", quote::name(&column(table, name)?.name)));
         }
+        Predicate::NotNull(name) => {
+            out.sql.push_str(&format!(" AND {} IS NOT NULL", quote::name(&column(table, name)?.name)));
+        }
         Predicate::After { columns, key } => beyond(out, table, columns, true, key)?,
         Predicate::UpTo { columns, key } => beyond(out, table, columns, false, key)?,
         Predicate::KeyIn { .. } => return Err(Error::internal("read: a key list is no plain condition")),

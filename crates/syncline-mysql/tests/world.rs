@@ -97,6 +97,7 @@ pub fn stream(table: &Table) -> StreamWrite {
         loaded: None,
         compare: columns.iter().filter(|c| !key.contains(c)).cloned().collect(),
         key,
+        one_record_per_key: true,
         columns,
         deletes: DeleteAction::Remove,
         stamp: None,

@@ -62,6 +62,7 @@ fn one(table: &Table, predicate: &Predicate, range: Option<Range<usize>>) -> Res
         Predicate::Equals(name, value) => compare(name, "=", value),
         Predicate::AtLeast(name, value) => compare(name, ">=", value),
         Predicate::Below(name, value) => compare(name, "<", value),
+        Predicate::NotNull(name) => Ok(format!("{} IS NOT NULL", quoted(table, name)?)),
         Predicate::IsNull(name) => Ok(format!("{} IS NULL", quoted(table, name)?)),
         Predicate::After { columns, key } => beyond(table, columns, ">", key),
         Predicate::UpTo { columns, key } => beyond(table, columns, "<=", key),

@@ -89,6 +89,7 @@ pub fn write_of(table: &Table) -> StreamWrite {
         loaded: None,
         key: table.primary_key.clone(),
         compare: columns.iter().filter(|c| !table.primary_key.contains(c)).cloned().collect(),
+        one_record_per_key: true,
         columns,
         deletes: DeleteAction::Remove,
         stamp: None,

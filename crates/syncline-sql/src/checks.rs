@@ -30,6 +30,7 @@ impl SqlRun {
             if self.streams[stream].is_staged() {
                 self.pass("apply.check").await?;
                 self.reject_key_collisions(stream).await?;
+                self.reject_shared_keys(stream).await?;
                 self.merge_repeated_keys(stream).await?;
                 self.reject_nulls(stream).await?;
                 self.reject_check_violations(stream).await?;
@@ -171,6 +172,21 @@ impl SqlRun {
             self.reject_where(stream, Offence { condition, code: "key_collision", column: None, detail }).await?;
         }
         Ok(())
+    }
+
+    /// Different records under one key (H12): each would write over the others, so all are set aside. Records that are alike may merge.
+    async fn reject_shared_keys(&mut self, stream: usize) -> Result<()> {
+        let s = &self.streams[stream];
+        if s.write.one_record_per_key {
+            return Ok(());
+        }
+        let d = self.dialect();
+        let all: Vec<&Column> = s.columns.iter().collect();
+        let (same, other) = (d.keys_match(&refs(&s.key), "d", "s"), d.differs(&all, "d", "s"));
+        let condition = format!("EXISTS (SELECT 1 FROM {} d WHERE {same} AND {other})", s.rows);
+        let names = s.write.key.join(", ");
+        let detail = format!("the source has another record with this key ({names}), and they differ: nothing there keeps it unique");
+        self.reject_where(stream, Offence { condition, code: "key_collision", column: None, detail }).await.map(drop)
     }
 
     /// The same key more than once: only the last one counts (C24).

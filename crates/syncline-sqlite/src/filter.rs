@@ -74,6 +74,10 @@ impl Builder<'_> {
                 column(self.table, name)?;
                 self.terms.push(format!("{} IS NULL", quote::name(name)));
             }
+            Predicate::NotNull(name) => {
+                column(self.table, name)?;
+                self.terms.push(format!("{} IS NOT NULL", quote::name(name)));
+            }
             Predicate::AtLeast(name, value) => self.compare(name, ">=", value)?,
             Predicate::Below(name, value) => self.compare(name, "<", value)?,
             Predicate::After { columns, key } => self.beyond(columns, ">", key)?,

@@ -125,6 +125,7 @@ pub fn stream(table: &Table, ddl: Option<TableDdl>) -> StreamWrite {
         create: ddl,
         key: table.best_key().unwrap_or_default(),
         compare: columns.iter().filter(|c| !table.primary_key.contains(c)).cloned().collect(),
+        one_record_per_key: true,
         columns,
         deletes: DeleteAction::Remove,
         stamp: None,

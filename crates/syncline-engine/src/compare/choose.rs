@@ -1,6 +1,6 @@
 //! Which digest a stream gets, and how its keys fall into segments.
 
-use syncline_connector::{Capabilities, DigestColumn, DigestKind, DigestRequest, Segments};
+use syncline_connector::{Capabilities, DigestColumn, DigestKind, DigestRequest, Predicate, Segments};
 use syncline_model::{Canon, Column, Engine, LogicalType};
 
 use crate::pairing::Pair;
@@ -105,10 +105,18 @@ pub fn requests(pair: &Pair, choice: DigestKind, segments: &(Segments, Segments)
             columns: columns.iter().map(|&i| column(i, name(i))).collect(),
             kind: choice,
             segments: if of_source { segments.0.clone() } else { segments.1.clone() },
-            filter: if of_source { pair.filter_source.clone() } else { pair.filter_dest.clone() },
+            filter: keyed(pair, of_source),
         }
     };
     (one(true), one(false))
+}
+
+/// The stream's records that have a key; the others fall into no segment.
+fn keyed(pair: &Pair, of_source: bool) -> Vec<Predicate> {
+    let (table, key, filter) =
+        if of_source { (&pair.source, &pair.key_source, &pair.filter_source) } else { (&pair.dest, &pair.key_dest, &pair.filter_dest) };
+    let nullable = key.iter().filter(|k| table.column(k).is_none_or(|c| c.nullable));
+    filter.iter().cloned().chain(nullable.map(|k| Predicate::NotNull(k.clone()))).collect()
 }
 
 /// The two requests of a digest that is only ever compared with itself of an earlier run: each side over what it holds, the source

@@ -25,6 +25,7 @@ pub async fn all_conditions_of_a_filter_hold(h: &dyn Harness) {
     for (filter, expected) in [
         (vec![Predicate::Equals(name(), text("two"))], vec![2]),
         (vec![Predicate::IsNull(name())], vec![3]),
+        (vec![Predicate::NotNull(name())], vec![1, 2]),
         (vec![Predicate::AtLeast(n(), Value::I64(20))], vec![2, 3]),
         (vec![Predicate::Below(n(), Value::I64(20))], vec![1]),
         (vec![Predicate::AtLeast(n(), Value::I64(10)), Predicate::Below(n(), Value::I64(30))], vec![1, 2]),

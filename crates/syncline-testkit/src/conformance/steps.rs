@@ -146,6 +146,7 @@ pub(super) fn write_of(table: &Table) -> StreamWrite {
         loaded: None,
         key: table.primary_key.clone(),
         compare: columns.iter().filter(|column| !table.primary_key.contains(column)).cloned().collect(),
+        one_record_per_key: true,
         columns,
         deletes: DeleteAction::Remove,
         stamp: None,

@@ -11,6 +11,7 @@ mod locks;
 mod logs;
 mod meanwhile;
 mod modes;
+mod odd_keys;
 mod one_digest;
 mod outcomes;
 mod plan;
