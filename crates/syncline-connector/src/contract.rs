@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::Serialize;
-use syncline_model::{Catalog, Column, Engine, TableName, Value};
+use syncline_model::{Catalog, Column, Engine, Table, TableName, Value};
 
 use crate::Result;
 use crate::read::Snapshot;
@@ -116,6 +116,19 @@ pub trait Connector: Send + Sync {
 
     /// The DDL for a new table that is first filled as `load`, in several transactions.
     fn load_ddl(&self, table: &NewTable, load: &TableName) -> LoadDdl;
+
+    /// Gives tables that were filled under other names (first of each pair) their own, all of them at once. None where `load_ddl` does so
+    /// within a transaction.
+    fn rename_ddl(&self, tables: &[(TableName, TableName)]) -> Vec<String> {
+        let _ = tables;
+        Vec::new()
+    }
+
+    /// Takes the foreign keys, unique keys and indexes that `table` lists off a table that is filled again. None where they roll back.
+    fn unkey_ddl(&self, table: &Table) -> Vec<String> {
+        let _ = table;
+        Vec::new()
+    }
 
     /// `ALTER TABLE … ADD COLUMN …` for a column of [`Connector::map_column`].
     fn add_column_ddl(&self, table: &TableName, column: &Column) -> String;

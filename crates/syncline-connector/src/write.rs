@@ -53,8 +53,11 @@ pub struct TableDdl {
 pub struct LoadDdl {
     /// Makes the bare table under the other name, and drops it again.
     pub bare: TableDdl,
-    /// Gives it its own name, then keys, foreign keys and sequences, once all rows are in.
+    /// Gives it its own name, then keys, foreign keys and sequences, once all rows are in. Where DDL commits by itself the name comes last,
+    /// by [`Connector::rename_ddl`](crate::Connector::rename_ddl), and the keys are those of the table under its other name.
     pub place: TableDdl,
+    /// Gives the table of that name its own comment. Where DDL commits by itself another one tells until then whose the table is.
+    pub comment: Vec<String>,
 }
 
 /// How a source column fits a destination column.

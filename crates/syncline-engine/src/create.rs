@@ -204,7 +204,7 @@ pub fn complete(pair: &mut Pair, names: &BTreeMap<TableName, TableName>, from: S
         pair.dest.columns.iter_mut().chain(&mut pair.columns).filter(|c| c.name == narrow.name).for_each(|c| c.clone_from(narrow));
     }
     pair.create = Some(ddl);
-    pair.create_in_parts = Some(to.connector.load_ddl(&new, &crate::first_load::load_table(&new.name)));
+    pair.new_table = Some(new);
     // The index over a unique key is the unique key's own.
     Ok(())
 }

@@ -3,7 +3,9 @@
 //! with the new snapshot before anything is added to it. See `docs/specs/first-load.md`.
 
 use serde::{Deserialize, Serialize};
-use syncline_connector::{CommitFate, Error, ErrorKind, Marker, Predicate, RunSpec, Snapshot, StreamWrite, TableDdl, WritePath, fail};
+use syncline_connector::{
+    CommitFate, Error, ErrorKind, LoadDdl, Marker, NewTable, Predicate, RunSpec, Snapshot, StreamWrite, TableDdl, WritePath, fail,
+};
 use syncline_model::{Engine as System, Key, LogicalType, Table, TableName, Value};
 
 use crate::batch::commit_or_ask;
@@ -40,6 +42,8 @@ pub struct FirstLoad {
     pub moved: Moved,
     /// What gives the table its name and keys.
     pub place: TableDdl,
+    /// The load table, with the keys that an earlier run has added.
+    pub there: Table,
 }
 
 impl FirstLoad {
@@ -59,6 +63,9 @@ struct Record {
     shape: String,
     /// The identity of the load table, where the system has one; known once a part has landed.
     incarnation: Option<String>,
+    /// The comment that the load table bears until it has its name, where its DDL commits by itself.
+    #[serde(default)]
+    mark: Option<String>,
     /// The last key that landed.
     upto: Option<String>,
     /// Parts that landed.
@@ -110,27 +117,44 @@ impl Engine {
     ) -> Result<()> {
         for pair in pairs {
             let record = self.load_record(context, pair).await?;
-            if !can_be_resumed(context, link, pair) || (record.is_none() && !is_large(pair, source).await?) {
+            if !can_be_resumed(context, link, pair) || (record.is_none() && !is_large(link, pair, source).await?) {
                 self.give_up(context, link, pair, record).await?;
                 continue;
             }
-            let mut load = Load::new(self, context, pair);
+            let mut load = Load::new(self, context, link, pair);
             load.open(link, record).await?;
             if load.there.is_some() {
                 load.go_on(link, source).await?;
             }
             load.fill(link, source).await?;
-            if load.there.is_none() {
+            let Some(there) = load.there.clone() else {
                 // The source has become empty before a first part: the table is made as any other.
                 self.save_load_record(context, pair, None).await?;
                 continue;
-            }
-            let rows_read = load.moved.fetched;
-            refuse_miscount(pair, load.kept + rows_read, source).await?;
-            let place = pair.create_in_parts.clone().unwrap_or_default().place;
-            let done = FirstLoad { rows: load.kept + load.landed, kept: load.kept, moved: load.moved, place };
+            };
+            refuse_miscount(pair, load.kept + load.moved.fetched, source).await?;
+            let LoadDdl { place, comment, .. } = ddl(link, pair, None);
             settlement.notes.push((note_name(context.scope, &pair.stream), String::new()));
-            pair.first_load = Some(done);
+            if let Some(mark) = load.record.mark {
+                settlement.naming.wait(&pair.dest.name, mark, comment);
+            }
+            pair.first_load = Some(FirstLoad { rows: load.kept + load.landed, kept: load.kept, moved: load.moved, place, there });
+        }
+        Ok(())
+    }
+
+    /// Takes off the foreign keys that an earlier run added to its load tables before it died: rows of them come and go again.
+    pub(crate) async fn untie_loads(&self, context: &RunContext<'_>, link: &mut Link, pairs: &[Pair]) -> Result<()> {
+        let mut statements = Vec::new();
+        for pair in pairs {
+            let Some(record) = self.load_record(context, pair).await? else { continue };
+            let Some(there) = link.dest_catalog.table(&load_table(&pair.dest.name)).filter(|t| is_known(t, &record)) else { continue };
+            let tied = Table { uniques: Vec::new(), indexes: Vec::new(), ..there.clone() };
+            statements.extend(link.to.unkey_ddl(&tied));
+        }
+        if !statements.is_empty() {
+            link.dest.prepare(&statements).await?;
+            link.dest_catalog = link.dest.discover().await?;
         }
         Ok(())
     }
@@ -185,7 +209,6 @@ struct Load<'a> {
     engine: &'a Engine,
     context: &'a RunContext<'a>,
     pair: &'a Pair,
-    ddl: TableDdl,
     name: TableName,
     record: Record,
     /// The load table, where it holds parts already.
@@ -197,11 +220,11 @@ struct Load<'a> {
 }
 
 impl<'a> Load<'a> {
-    fn new(engine: &'a Engine, context: &'a RunContext<'a>, pair: &'a Pair) -> Self {
-        let ddl = pair.create_in_parts.clone().unwrap_or_default().bare;
-        let record = Record { shape: shape(pair, &ddl), ..Record::default() };
+    fn new(engine: &'a Engine, context: &'a RunContext<'a>, link: &Link, pair: &'a Pair) -> Self {
+        let mark = (!link.dest.capabilities().transactional_ddl).then(|| format!("syncline first load {}", context.run.id));
+        let record = Record { shape: shape(pair, &ddl(link, pair, None).bare), mark, ..Record::default() };
         let name = load_table(&pair.dest.name);
-        Self { engine, context, pair, ddl, name, record, there: None, kept: 0, landed: 0, moved: Moved::default(), steps: 0 }
+        Self { engine, context, pair, name, record, there: None, kept: 0, landed: 0, moved: Moved::default(), steps: 0 }
     }
 
     /// Decides what of an earlier run can be gone on from, and writes down that there is a load.
@@ -221,6 +244,8 @@ impl<'a> Load<'a> {
         if !is_known(&table, &record) {
             return Err(foreign(&table.name));
         }
+        // A mark tells more than the fate of a commit: what bears it is ours, whatever is in it.
+        let is_marked = record.mark.is_some();
         if let Some(pending) = record.pending.take() {
             match link.dest.fate(&pending.marker, pending.token.as_deref()).await? {
                 CommitFate::Committed => {
@@ -228,7 +253,7 @@ impl<'a> Load<'a> {
                     record.parts += 1;
                 }
                 CommitFate::RolledBack => {}
-                CommitFate::Unknown if record.upto.is_some() => {
+                CommitFate::Unknown if record.upto.is_some() || is_marked => {
                     self.say("nobody can tell whether the last part of the load was committed; the load starts again");
                     return self.engine.drop_table(link, &self.name).await;
                 }
@@ -236,14 +261,8 @@ impl<'a> Load<'a> {
             }
         }
         if record.upto.is_none() {
-            // Where DDL commits by itself the table can be ours without a part in it.
-            let mut dest = link.dest.snapshot().await?;
-            let rows = dest.count(&table, &[]).await?;
-            dest.close().await?;
-            if rows > 0 || link.dest.capabilities().transactional_ddl {
-                return Err(foreign(&table.name));
-            }
-            return self.engine.drop_table(link, &self.name).await;
+            // Made, and nothing of a part in it: DDL that commits by itself went ahead.
+            return if is_marked { self.engine.drop_table(link, &self.name).await } else { Err(foreign(&table.name)) };
         }
         if record.shape != self.record.shape {
             self.say("columns, filters or fields changed since the load began; it starts again");
@@ -291,6 +310,7 @@ impl<'a> Load<'a> {
     /// Takes differing rows out, then brings in those that the source has. Killed in between, the next run finds them missing.
     async fn repair(&mut self, link: &mut Link, source: &mut dyn Snapshot, fetch: &RowSpool, extra: &RowSpool) -> Result<()> {
         fail::passable("load.repair")?;
+        self.take_keys_off(link).await?;
         let spec = self.spec(StreamWrite { create: None, ..self.write(WritePath::Part) });
         let mut staged = link.dest.begin(spec.clone()).await?;
         for keys in fetch.parts().chain(extra.parts()) {
@@ -307,10 +327,21 @@ impl<'a> Load<'a> {
         Ok(())
     }
 
+    /// Keys that an earlier run added before it died are in the way of rows: what they refuse is to be seen when all rows are in.
+    async fn take_keys_off(&mut self, link: &mut Link) -> Result<()> {
+        let Some(there) = &mut self.there else { return Ok(()) };
+        let statements = link.to.unkey_ddl(there);
+        if !statements.is_empty() {
+            link.dest.prepare(&statements).await?;
+            (there.uniques, there.foreign_keys, there.indexes) = (Vec::new(), Vec::new(), Vec::new());
+        }
+        Ok(())
+    }
+
     /// The ranges that have not landed yet, each of about as many rows.
     async fn fill(&mut self, link: &mut Link, source: &mut dyn Snapshot) -> Result<()> {
         self.engine.progress.stream_started(&self.pair.stream, "read", self.pair.source.rows_estimate);
-        let rows = part_rows(self.pair);
+        let rows = part_rows(link, self.pair);
         let raw = takes_raw(link, self.pair) && self.watch().is_none();
         loop {
             let columns = || self.pair.key_source.clone();
@@ -323,6 +354,7 @@ impl<'a> Load<'a> {
                 return Err(Error::internal(format!("stream `{}`: the order of its keys cannot be relied on", self.pair.stream)).into());
             }
             fail::passable("load.range")?;
+            self.take_keys_off(link).await?;
             let filter = after.into_iter().chain([Predicate::UpTo { columns: columns(), key }]).collect();
             self.land(link, source, filter, raw, Some(upto)).await?;
             if self.engine.interrupt.asked() {
@@ -350,7 +382,8 @@ impl<'a> Load<'a> {
         // Where DDL commits by itself rows go through staging, which knows how to set aside what the table refuses.
         let path = if link.dest.capabilities().transactional_ddl { WritePath::Part } else { WritePath::Stage };
         let first = self.there.is_none();
-        let write = StreamWrite { create: first.then(|| self.ddl.clone()), ..self.write(path) };
+        let create = first.then(|| ddl(link, self.pair, self.record.mark.clone()).bare);
+        let write = StreamWrite { create, ..self.write(path) };
         let spec = self.spec(write);
         let mut staged = link.dest.begin(spec.clone()).await?;
         let selection = Selection { filter, raw, watch: self.watch() };
@@ -414,6 +447,16 @@ impl<'a> Load<'a> {
     }
 }
 
+/// What makes the load table, with a comment that tells whose it is, and what makes it the table itself.
+fn ddl(link: &Link, pair: &Pair, mark: Option<String>) -> LoadDdl {
+    let Some(new) = &pair.new_table else { return LoadDdl::default() };
+    let name = load_table(&new.name);
+    match mark {
+        None => link.to.load_ddl(new, &name),
+        Some(mark) => link.to.load_ddl(&NewTable { comment: Some(mark), ..new.clone() }, &name),
+    }
+}
+
 /// What drops a table.
 pub(crate) fn drop_statements(link: &Link, name: &TableName) -> Vec<String> {
     let new = syncline_connector::NewTable {
@@ -447,7 +490,6 @@ fn can_be_resumed(context: &RunContext<'_>, link: &Link, pair: &Pair) -> bool {
         // What is not compared could not be proved to be as the source has it now.
         && pair.compared.iter().all(|compared| *compared)
         && compare::choose(pair, link.source.capabilities(), link.dest.capabilities()).is_comparable()
-        && link.dest.capabilities().transactional_ddl
 }
 
 /// Types whose `ORDER BY` and `>` mean the same order. Enums are sorted by position and compared by name, floats have values that
@@ -462,17 +504,19 @@ fn is_ordered(logical: &LogicalType, system: System) -> bool {
     }
 }
 
-fn resume_above(pair: &Pair) -> u64 {
-    pair.policy.options.resume_above.unwrap_or(RESUME_ABOVE)
+/// Rows that one transaction may load: what the user says, and no more than the host allows.
+fn resume_above(link: &Link, pair: &Pair) -> u64 {
+    let most = link.dest.capabilities().transaction_rows_max.unwrap_or(u64::MAX);
+    pair.policy.options.resume_above.unwrap_or(RESUME_ABOVE).min(most)
 }
 
-fn part_rows(pair: &Pair) -> u64 {
-    (resume_above(pair) / PARTS).clamp(1, PART_ROWS_MAX)
+fn part_rows(link: &Link, pair: &Pair) -> u64 {
+    (resume_above(link, pair) / PARTS).clamp(1, PART_ROWS_MAX)
 }
 
 /// More rows than one transaction should hold. An estimate far below spares the count.
-async fn is_large(pair: &Pair, source: &mut dyn Snapshot) -> Result<bool> {
-    let limit = resume_above(pair);
+async fn is_large(link: &Link, pair: &Pair, source: &mut dyn Snapshot) -> Result<bool> {
+    let limit = resume_above(link, pair);
     if pair.source.rows_estimate.is_some_and(|n| n > 0 && n < limit / 2) {
         return Ok(false);
     }
@@ -498,6 +542,9 @@ fn shape(pair: &Pair, ddl: &TableDdl) -> String {
 
 /// The table is the one that the record is about, as far as the system can tell two of one name apart.
 fn is_known(table: &Table, record: &Record) -> bool {
+    if let Some(mark) = &record.mark {
+        return crate::naming::bears(table, mark);
+    }
     match (&record.incarnation, &table.incarnation) {
         (Some(known), Some(now)) => known == now,
         _ => true,

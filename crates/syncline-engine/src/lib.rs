@@ -25,6 +25,7 @@ mod lock;
 mod mapped;
 mod matching;
 mod moving;
+mod naming;
 mod order;
 pub mod pairing;
 mod parts;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use syncline_connector::write::Referrer;
-use syncline_connector::{Connector, DeleteAction, LoadDdl, Predicate, TableDdl};
+use syncline_connector::{Connector, DeleteAction, NewTable, Predicate, TableDdl};
 use syncline_model::{Canon, Catalog, Column, Engine, RowBatch, RowRef, Table, TableName, ValueRef};
 
 use crate::chosen;
@@ -47,8 +47,8 @@ pub struct Pair {
     pub dest: Table,
     /// DDL when the run makes the destination table.
     pub create: Option<TableDdl>,
-    /// The same where the table is filled in parts, under another name at first (R18).
-    pub create_in_parts: Option<LoadDdl>,
+    /// What that DDL makes.
+    pub new_table: Option<NewTable>,
     /// What this run and the runs before it put there already.
     pub first_load: Option<FirstLoad>,
     /// `ALTER TABLE` for added columns.
@@ -465,7 +465,7 @@ impl Builder<'_> {
         Ok(Pair {
             stream: self.stream.to_owned(),
             create: made.then(TableDdl::default),
-            create_in_parts: None,
+            new_table: None,
             first_load: None,
             source: self.source.clone(),
             referenced_by: Vec::new(),

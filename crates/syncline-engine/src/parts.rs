@@ -81,7 +81,7 @@ impl Settlement {
     }
 
     /// The part under way, as its intent holds it: nothing that only the end of the run may write.
-    fn part(&self, marker: &Marker) -> Self {
+    pub(crate) fn part(&self, marker: &Marker) -> Self {
         let before = OnRecord { open: true, ..self.before.clone().unwrap_or_default() };
         let notes = self.notes.iter().cloned().chain(crate::rewound::last_commit(marker, self.marked)).collect();
         Self {

@@ -150,7 +150,6 @@ impl Engine {
         refuse_foreign_plan(context)?;
         fail::passable("run.planned")?;
         self.prepare(&mut link, &pairs).await?;
-        self.note_unfinished(&sync.name, &link, &pairs).await?;
         let mut settlement = Settlement { notes: identities, ..Settlement::default() };
         self.notice_lost_commits(context, &mut link, &mut settlement).await?;
         match sync.atomic {
@@ -169,7 +168,9 @@ impl Engine {
         settlement: &mut Settlement,
     ) -> Result<(), Stop> {
         let mut source = self.snapshot(link).await?;
+        self.untie_loads(context, link, pairs).await?;
         self.load_in_parts(context, link, pairs, &mut *source, settlement).await?;
+        self.note_unfinished(&context.sync.name, link, pairs).await?;
         let mut spec = self.run_spec(context, link, pairs, &marker(context, "", 1), Phase::Everything);
         spec.forget = self.stale_undo(context).await?;
         settlement.stale_undo.clone_from(&spec.forget);
@@ -183,7 +184,7 @@ impl Engine {
         settlement.notes.extend(crate::rewound::last_commit(&spec.marker, settlement.marked));
         self.save_intent(context.run, &spec.marker, token.clone(), settlement).await?;
         fail::passable("commit.intent")?;
-        commit_or_ask(&mut *link.dest, &mut *staged, &spec, token.as_deref()).await?;
+        self.commit(context.run, link, &mut *staged, &spec, token.as_deref(), settlement).await?;
         fail::passable("commit.recorded").map_err(|e| Stop::Unsettled(e.into()))?;
         self.remember_segments(context, link, settlement).await;
         let status = self.settle(context.run, settlement).await.map_err(Stop::Unsettled)?;
@@ -203,12 +204,14 @@ impl Engine {
         settlement: &mut Settlement,
     ) -> Result<(), Stop> {
         let mut source = self.snapshot(link).await?;
+        self.untie_loads(context, link, pairs).await?;
         let order = crate::order::parents_first(pairs);
         let (mut created, mut made) = (remembered.created.clone(), Vec::new());
         let passes = order.iter().map(|&i| (i, Phase::Upserts)).chain(order.iter().rev().map(|&i| (i, Phase::Deletions)));
         for (i, phase) in passes {
             if phase == Phase::Upserts {
                 self.load_in_parts(context, link, &mut pairs[i..=i], &mut *source, settlement).await?;
+                self.note_unfinished(&context.sync.name, link, &pairs[i..=i]).await?;
             }
             let pair = &pairs[i..=i];
             // A table that this run made holds nothing to delete.
@@ -233,7 +236,8 @@ impl Engine {
             fail::passable("run.begun")?;
             let token = self.stage_and_apply(context, link, pair, phase, &mut *source, &mut *staged, &mut ids, settlement).await?;
             self.intend_part(context.run, &spec.marker, token.clone(), settlement).await?;
-            commit_or_ask(&mut *link.dest, &mut *staged, &spec, token.as_deref()).await?;
+            let mut part = settlement.part(&spec.marker);
+            self.commit(context.run, link, &mut *staged, &spec, token.as_deref(), &mut part).await?;
             self.record_part(context.run, &spec.marker, settlement).await.map_err(Stop::Unsettled)?;
         }
         source.close().await?;
@@ -241,6 +245,20 @@ impl Engine {
         self.remember_segments(context, link, settlement).await;
         self.settle(context.run, settlement).await?;
         Ok(())
+    }
+
+    /// Commits what was written down as `intended`, and gives tables their names that wait for that.
+    async fn commit(
+        &self,
+        run: &RunRow,
+        link: &mut Link,
+        staged: &mut dyn StagedRun,
+        spec: &RunSpec,
+        token: Option<&str>,
+        intended: &mut Settlement,
+    ) -> Result<(), Stop> {
+        commit_or_ask(&mut *link.dest, staged, spec, token).await?;
+        self.name_tables(run, (&*link.to, &mut *link.dest), (&spec.marker, token), intended).await.map_err(Stop::Unsettled)
     }
 
     /// What a part of a run writes.
@@ -363,7 +381,8 @@ impl Engine {
             write.expects |= planned;
             write
         };
-        let streams = pairs.iter().map(one).collect();
+        let mut streams: Vec<StreamWrite> = pairs.iter().map(one).collect();
+        crate::naming::keep_load_names(link, pairs, &mut streams);
         RunSpec { marker: marker.clone(), streams, undo_rows_max: if context.sync.undo { UNDO_ROWS_MAX } else { 0 }, forget: Vec::new() }
     }
 

@@ -15,6 +15,7 @@ use syncline_store::rows::{
 
 use crate::compare::Seen;
 use crate::engine::{Engine, EngineError, Result};
+use crate::naming::{self, Naming};
 use crate::parts::OnRecord;
 use crate::spec::SyncSpec;
 
@@ -35,6 +36,9 @@ pub struct Settlement {
     pub conflicts: Vec<ConflictRow>,
     /// What was seen of the source's transactions.
     pub observation: Option<(i64, Vec<String>)>,
+    /// Tables that get their names once the run is committed.
+    #[serde(default)]
+    pub naming: Naming,
     /// Named values of the sync.
     pub notes: Vec<(String, String)>,
     /// Sentences for the run.
@@ -252,17 +256,20 @@ impl Engine {
             let error = died("the process died before anything was committed");
             return self.finish_with(run, RunStatus::Failed, error, OnRecord::default()).await;
         };
-        let (marker, settlement) = read_intent(run, intent)?;
+        let (marker, mut settlement) = read_intent(run, intent)?;
         let done = settlement.before.clone();
         if let Some(done) = done.clone().filter(|d| !d.open) {
             return self.finish_with(run, RunStatus::Failed, died(&done.stays()), done).await;
         }
         let to = self.connector_for(&sync.to.0)?;
         let mut dest = to.destination(&sync.to.1).await?;
-        let text = match dest.fate(&marker, intent.token.as_deref()).await? {
-            CommitFate::Committed => match done {
-                None => return self.settle(run, &settlement).await.map(drop),
-                Some(_) => return self.finish_with_part(run, settlement).await,
+        let token = intent.token.as_deref();
+        let text = match dest.fate(&marker, token).await? {
+            CommitFate::Committed => match self.name_tables(run, (&*to, &mut *dest), (&marker, token), &mut settlement).await {
+                Ok(()) if done.is_none() => return self.settle(run, &settlement).await.map(drop),
+                Ok(()) => return self.finish_with_part(run, settlement).await,
+                Err(e) if e.code() == naming::GONE => "the process died after its commit, and a table that it had loaded was removed since",
+                Err(e) => return Err(e),
             },
             CommitFate::RolledBack => "the process died before its commit was durable",
             CommitFate::Unknown => {

@@ -48,13 +48,14 @@ impl Engine {
         self.save_making(sync, "").await
     }
 
-    /// Writes down which tables the run is about to make.
+    /// Writes down which tables the run is about to make. Those that were loaded in parts get their names after the commit.
     pub(crate) async fn note_unfinished(&self, sync: &str, link: &Link, pairs: &[Pair]) -> Result<()> {
-        if link.dest.capabilities().transactional_ddl || pairs.iter().all(|p| p.create.is_none()) {
+        let is_made = |p: &&Pair| p.create.is_some() && p.first_load.is_none();
+        if link.dest.capabilities().transactional_ddl || !pairs.iter().any(|p| is_made(&p)) {
             return Ok(());
         }
         let order = crate::order::parents_first(pairs);
-        let made = order.into_iter().rev().map(|i| &pairs[i]);
+        let made = order.into_iter().rev().map(|i| &pairs[i]).filter(is_made);
         let making: Vec<Making> =
             made.filter_map(|p| p.create.as_ref().map(|ddl| Making { table: p.dest.name.clone(), drop: ddl.drop.clone() })).collect();
         let text = serde_json::to_string(&making).expect("invariant: names and statements serialise");

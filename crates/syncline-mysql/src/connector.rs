@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use syncline_connector::{ConnectionSpec, Connector, Destination, Fit, LoadDdl, NewTable, Result, Role, Source, TableDdl};
-use syncline_model::{Column, Engine, TableName};
+use syncline_model::{Column, Engine, Table, TableName};
 
 use crate::destination::Writer;
 use crate::source::Reader;
@@ -52,6 +52,14 @@ impl Connector for Mysql {
 
     fn load_ddl(&self, table: &NewTable, load: &TableName) -> LoadDdl {
         ddl::load(table, load)
+    }
+
+    fn rename_ddl(&self, tables: &[(TableName, TableName)]) -> Vec<String> {
+        ddl::rename(tables)
+    }
+
+    fn unkey_ddl(&self, table: &Table) -> Vec<String> {
+        ddl::unkey(table)
     }
 
     fn add_column_ddl(&self, table: &TableName, column: &Column) -> String {

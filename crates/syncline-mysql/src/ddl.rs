@@ -2,7 +2,7 @@
 
 use syncline_connector::{LoadDdl, NewTable, TableDdl};
 use syncline_model::schema::{ColumnDefault, Identity, OnDelete};
-use syncline_model::{Column, LogicalType, TableName};
+use syncline_model::{Column, LogicalType, Table, TableName};
 
 use crate::fit::{EXACT_COLLATION, KEY_CHARS_MAX};
 use crate::native::Native;
@@ -63,9 +63,28 @@ pub(crate) fn load(table: &NewTable, load: &TableName) -> LoadDdl {
     let named = NewTable { name: load.clone(), ..table.clone() };
     let whole = create(&named);
     let bare = TableDdl { create: whole.create, drop: whole.drop, ..TableDdl::default() };
-    let rename = format!("RENAME TABLE {} TO {}", quote::table(load), quote::table(&table.name));
-    let place = TableDdl { create: vec![rename], keys: whole.keys, foreign_keys: whole.foreign_keys, ..TableDdl::default() };
-    LoadDdl { bare, place }
+    let place = TableDdl { keys: whole.keys, foreign_keys: whole.foreign_keys, ..TableDdl::default() };
+    let comment = quote::text(table.comment.as_deref().unwrap_or_default());
+    LoadDdl { bare, place, comment: vec![format!("ALTER TABLE {} COMMENT={comment}", quote::table(&table.name))] }
+}
+
+/// One statement: readers see all of the tables, or none.
+pub(crate) fn rename(tables: &[(TableName, TableName)]) -> Vec<String> {
+    let pairs: Vec<String> = tables.iter().map(|(from, to)| format!("{} TO {}", quote::table(from), quote::table(to))).collect();
+    if pairs.is_empty() { Vec::new() } else { vec![format!("RENAME TABLE {}", pairs.join(", "))] }
+}
+
+/// Foreign keys first: an index that one of them needs does not go before it.
+pub(crate) fn unkey(table: &Table) -> Vec<String> {
+    let sql_name = quote::table(&table.name);
+    let indexes = table.uniques.iter().map(|u| &u.name).chain(table.indexes.iter().map(|i| &i.name));
+    let foreign: Vec<String> = table.foreign_keys.iter().map(|f| format!("DROP FOREIGN KEY {}", quote::name(&f.name))).collect();
+    let indexes: Vec<String> = indexes.map(|name| format!("DROP KEY {}", quote::name(name))).collect();
+    [foreign, indexes]
+        .iter()
+        .filter(|parts| !parts.is_empty())
+        .map(|parts| format!("ALTER TABLE {sql_name} {}", parts.join(", ")))
+        .collect()
 }
 
 /// Tables that are dropped together may point at each other.

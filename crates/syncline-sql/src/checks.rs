@@ -296,7 +296,6 @@ impl SqlRun {
             self.streams[stream].reject(Reject { row, column, code: offence.code, detail })?;
         }
         self.remove_loaded(stream, &keys).await?;
-        self.streams[stream].outcome.created -= keys.len() as u64;
         Ok(keys.len() as u64)
     }
 
@@ -310,7 +309,16 @@ impl SqlRun {
         let s = &self.streams[stream];
         let on = self.dialect().keys_match(&refs(&s.key), "d", "s");
         let sql = self.dialect().delete_from(&s.table, &s.deletions, &on, "1 = 1");
-        self.step("apply.reject", &sql).await.map(drop)
+        // Where foreign keys are there before the rows were looked at, rows that point at these ones are found in their turn.
+        let (before, after) = if self.dialect().ddl_commits() { self.dialect().cycle_guard() } else { (Vec::new(), Vec::new()) };
+        for sql in before {
+            self.session.execute(&sql).await?;
+        }
+        self.step("apply.reject", &sql).await?;
+        for sql in after {
+            self.session.execute(&sql).await?;
+        }
+        Ok(())
     }
 }
 

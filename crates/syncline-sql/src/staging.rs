@@ -127,10 +127,16 @@ impl SqlRun {
         let order: Vec<usize> = self.groups.iter().flat_map(|g| g.streams.clone()).collect();
         for &stream in &order {
             self.create_table(stream).await?;
-            self.add_keys(stream).await?;
+            match self.streams[stream].write.loaded {
+                None => self.add_keys(stream).await?,
+                Some(_) => self.add_keys_over_rows(stream).await?,
+            }
         }
         for stream in order {
-            self.add_foreign_keys(stream).await?;
+            match self.streams[stream].write.loaded {
+                None => self.add_foreign_keys(stream).await?,
+                Some(_) => self.add_foreign_keys_over_rows(stream).await?,
+            }
         }
         Ok(())
     }
@@ -171,12 +177,9 @@ impl SqlRun {
         let loaded: Vec<usize> = (0..self.streams.len()).filter(|&i| self.streams[i].created).collect();
         // Where DDL commits, keys and foreign keys were made before the first row.
         let late = !self.dialect().ddl_commits();
-        for stream in 0..self.streams.len() {
-            if self.streams[stream].has_landed() {
-                self.count_loaded(stream).await?;
-                let o = &mut self.streams[stream].outcome;
-                o.created = o.staged;
-            }
+        let straight: Vec<usize> = (0..self.streams.len()).filter(|&i| self.streams[i].has_landed()).collect();
+        for &stream in &straight {
+            self.count_loaded(stream).await?;
         }
         for &stream in loaded.iter().filter(|_| late) {
             if self.streams[stream].write.path == WritePath::Load {
@@ -184,16 +187,20 @@ impl SqlRun {
             }
         }
         self.park_loaded_orphans().await?;
+        for stream in straight {
+            let o = &mut self.streams[stream].outcome;
+            o.created = o.staged - o.rejects.len() as u64;
+        }
         for &stream in loaded.iter().filter(|_| late) {
             self.add_foreign_keys(stream).await?;
         }
         self.set_sequences(&loaded).await
     }
 
-    /// A table that earlier transactions filled holds what they put there, and nothing else.
+    /// A table that earlier transactions filled holds what they put there, but for what was taken out again, and nothing else.
     async fn count_loaded(&mut self, stream: usize) -> Result<()> {
         let s = &self.streams[stream];
-        let Some(loaded) = s.write.loaded else { return Ok(()) };
+        let Some(loaded) = s.write.loaded.map(|rows| rows - s.outcome.rejects.len() as u64) else { return Ok(()) };
         let (table, name) = (s.table.clone(), s.write.stream.clone());
         self.pass("load.place").await?;
         let found = self.count(&format!("SELECT count(*) AS n FROM {table}")).await?;

@@ -38,7 +38,7 @@ pub(crate) fn load(table: &NewTable, load: &TableName) -> LoadDdl {
     let uniques: Vec<String> = place.create.drain(..).skip(1).collect();
     place.create = vec![format!("ALTER TABLE {} RENAME TO {}", quote::name(&load.name), quote::name(&table.name.name))];
     place.keys.splice(0..0, uniques);
-    LoadDdl { bare, place }
+    LoadDdl { bare, place, comment: Vec::new() }
 }
 
 /// The statement that adds a column to a table with rows. SQLite takes no NOT NULL without a default there, and no default

@@ -5,6 +5,7 @@ mod crash;
 mod deletions;
 mod features;
 mod first_load;
+mod first_load_mariadb;
 mod histories;
 mod hosts;
 mod kills;
