@@ -4,6 +4,7 @@
 //! that the rules of `docs/specs/apply.md` are written once.
 
 mod bookkeeping;
+mod change;
 mod checks;
 mod delete;
 mod drop;

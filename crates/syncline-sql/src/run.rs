@@ -203,13 +203,7 @@ impl SqlRun {
         self.check_rows().await?;
         self.lock_and_expect().await?;
         self.save_before_images().await?;
-        self.free_unique_values().await?;
-        for group in self.groups.clone() {
-            self.write_group(&group).await?;
-        }
-        for group in self.groups.clone().iter().rev() {
-            self.delete_group(group).await?;
-        }
+        self.change_rows().await?;
         self.finish_tables().await?;
         self.drop_tables().await?;
         self.save_after_hashes().await?;

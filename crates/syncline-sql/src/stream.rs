@@ -11,6 +11,7 @@ use crate::straight::Straight;
 pub const ROW_NUMBER: &str = "syncline_n";
 
 /// A stream in a staged run.
+#[derive(Clone)]
 pub struct Stream {
     /// What was asked for.
     pub write: StreamWrite,

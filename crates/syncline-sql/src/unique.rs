@@ -2,8 +2,8 @@
 //! this run are freed first, so that a swap applies in one transaction and no kept key is ever deleted and inserted again.
 
 use syncline_connector::{DeleteAction, ErrorKind, Result};
-use syncline_model::Column;
 use syncline_model::schema::UniqueKey;
+use syncline_model::{Column, Value};
 
 use crate::checks::Offence;
 use crate::run::SqlRun;
@@ -77,12 +77,6 @@ impl SqlRun {
 
     /// Frees the unique values that staged rows want and other rows of this run still hold.
     pub(crate) async fn free_unique_values(&mut self) -> Result<()> {
-        if self.wants_deleted_values().await? {
-            self.delete_early().await?;
-            // Rows that could not leave yet keep their values, and rows that want those have to wait.
-            self.deleted_early = true;
-            self.reject_offenders().await?;
-        }
         // All rows that cannot take part are set aside before the first one lets go of a value.
         for stream in self.staged_streams() {
             for unique in self.checked_uniques(stream) {
@@ -148,24 +142,54 @@ impl SqlRun {
         Ok(self.count(&held).await? > 0)
     }
 
-    /// Whether a staged row wants a value of a row that this run removes.
-    async fn wants_deleted_values(&mut self) -> Result<bool> {
+    /// The unique keys in which a staged row wants a value of a row that this run removes.
+    pub(crate) async fn wanted_of_deleted(&mut self) -> Result<Vec<(usize, UniqueKey)>> {
+        let mut list = Vec::new();
         for stream in 0..self.streams.len() {
             let s = &self.streams[stream];
             if !s.is_staged() || !self.frees_by_delete(s) {
                 continue;
             }
             for unique in self.checked_uniques(stream) {
-                let wanted = self.wanted_value(stream, &unique);
-                let s = &self.streams[stream];
-                let on = self.dialect().keys_match(&refs(&s.key), "x", "d");
-                let sql = format!("SELECT count(*) AS n FROM {} d JOIN {} x ON {on} WHERE {wanted}", s.table, s.deletions);
-                if self.count(&sql).await? > 0 {
-                    return Ok(true);
+                if self.count(&format!("SELECT count(*) AS n FROM {}", self.holders_that_go(stream, &unique))).await? > 0 {
+                    list.push((stream, unique));
                 }
             }
         }
-        Ok(false)
+        Ok(list)
+    }
+
+    /// The rows `d` that this run removes and whose value a staged row wants, as a FROM with its WHERE.
+    fn holders_that_go(&self, stream: usize, unique: &UniqueKey) -> String {
+        let s = &self.streams[stream];
+        let on = self.dialect().keys_match(&refs(&s.key), "x", "d");
+        format!("{} d JOIN {} x ON {on} WHERE {}", s.table, s.deletions, self.wanted_value(stream, unique))
+    }
+
+    /// Rows that this run removes later let go of a value that is wanted now; their keys. `None` where nothing can stand in for the value,
+    /// or where other rows point at it.
+    pub(crate) async fn let_go_of_deleted(&mut self, stream: usize, unique: &UniqueKey) -> Result<Option<Vec<Vec<Value>>>> {
+        let Some((column, value)) = self.let_go(stream, unique) else { return Ok(None) };
+        let s = &self.streams[stream];
+        if s.write.referenced_by.iter().any(|r| r.key.parent_columns.contains(&column)) {
+            return Ok(None);
+        }
+        let d = self.dialect();
+        let key: Vec<String> = s.key.iter().map(|c| format!("d.{}", d.quote(&c.name))).collect();
+        let columns = s.key.clone();
+        let sql = format!("SELECT {} FROM {}", key.join(", "), self.holders_that_go(stream, unique));
+        let found = self.rows(&sql, &columns).await?;
+        self.pass("apply.free_unique").await?;
+        let s = &self.streams[stream];
+        let d = self.dialect();
+        let (key, n) = (refs(&s.key), d.quote(ROW_NUMBER));
+        let names: Vec<String> = key.iter().map(|c| d.quote(&c.name)).collect();
+        // Placeholders can be made of the number: beyond those of the staged rows.
+        let going = format!("(SELECT {}, {n} + {} AS {n} FROM {})", names.join(", "), s.outcome.staged, s.deletions);
+        let on = d.keys_match(&key, "d", "s");
+        let sql = d.update_from(&s.table, &going, &[(d.quote(&column), value)], &on, &self.wanted_value(stream, unique));
+        self.session.execute(&sql).await?;
+        Ok(Some(found.rows().map(|row| row.to_values()).collect()))
     }
 
     /// Rows whose value no placeholder can stand in for.

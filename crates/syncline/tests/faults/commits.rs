@@ -249,6 +249,47 @@ fn a_unique_value_of_a_deleted_row_that_is_still_needed_parks_its_taker_and_fail
     }
 }
 
+// case: C20
+// rule: R8, R22
+#[test]
+fn a_row_that_goes_gives_its_unique_value_away_also_while_rows_of_the_run_still_point_at_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for dest in [Side::postgres(), Side::mariadb(), Side::sqlite(folder.path(), "to.db")] {
+        let source = Side::postgres();
+        for side in [&source, &dest] {
+            side.execute(
+                "CREATE TABLE film (id int PRIMARY KEY, title varchar(80) NOT NULL, code varchar(20) NOT NULL UNIQUE);
+                 CREATE TABLE review (id int PRIMARY KEY, film_id int NOT NULL, FOREIGN KEY (film_id) REFERENCES film (id));
+                 CREATE TABLE kind (id int PRIMARY KEY, above int, name varchar(20) UNIQUE, FOREIGN KEY (above) REFERENCES kind (id));",
+            );
+        }
+        source.execute(
+            "INSERT INTO film SELECT i, 'Film ' || i, 'c' || i FROM generate_series(1, 9) i;
+             INSERT INTO review SELECT i, i FROM generate_series(1, 5) i;
+             INSERT INTO kind VALUES (1, NULL, 'all'), (2, 1, 'some'), (3, 2, 'few'), (4, NULL, 'other')",
+        );
+        let world = World::between(&source, &dest, MIRROR);
+        world.run(&[], 0);
+        // A review moves from the film that goes to the one that takes its code; another goes with its film; codes of rows that stay swap
+        // in the same run; of kinds, three go that point at each other.
+        source.execute(
+            "UPDATE film SET code = 'x' || id WHERE id IN (4, 5, 8, 9);
+             UPDATE film SET code = 'c' || (17 - id) WHERE id IN (8, 9);
+             INSERT INTO film VALUES (44, 'Heir', 'c4'), (55, 'Heir', 'c5');
+             UPDATE review SET film_id = 44 WHERE id = 4; DELETE FROM review WHERE id = 5; DELETE FROM film WHERE id IN (4, 5);
+             DELETE FROM kind WHERE id < 4; INSERT INTO kind VALUES (5, 4, 'all'), (6, 5, 'some'), (7, NULL, 'few')",
+        );
+        let run = world.run(&["--approve-deletes"], 0);
+        assert_eq!(["created", "updated", "deleted"].map(|n| &run["books"][n]), [5, 3, 6], "{}: {run:#}", dest.kind());
+        for (table, columns) in [("film", ["title", "code"]), ("review", ["id", "film_id"]), ("kind", ["above", "name"])] {
+            let columns = [&["id"], &columns[..]].concat();
+            assert_eq!(source.content(table, &columns, "1 = 1"), dest.content(table, &columns, "1 = 1"), "{} {table}", dest.kind());
+        }
+        world.syncline(&["undo", "last"]).ends_with(0);
+        assert_eq!(dest.content("film", &["id", "code"], "id IN (4, 5, 8, 9, 44)"), "4|c4;5|c5;8|c8;9|c9", "{}", dest.kind());
+    }
+}
+
 // case: C24
 #[test]
 fn a_key_that_comes_twice_is_written_once_and_counted_as_merged() {
