@@ -171,6 +171,10 @@ impl<'a> BatchedRun<'a> {
 
     async fn stage_part(&mut self, stream: usize, rows: &RowBatch) -> Result<Vec<Reject>> {
         let rejects = self.open().await?.stage(stream, rows).await?;
+        let parked: Vec<_> = rejects.iter().cloned().map(|r| crate::moving::parked(self.log.pair, r)).collect();
+        // Before the batch that it would have gone with is committed.
+        let strict = crate::account::refuse_when_strict(self.log.pair, &parked);
+        self.noted(strict, Stop::from)?;
         self.staged(rows.len() as u64).await?;
         Ok(rejects)
     }

@@ -9,7 +9,7 @@ use crate::engine::{Engine, EngineError, Result};
 use crate::link::{NOTE_DESTINATION, NOTE_SOURCE, identity_note};
 use crate::pairing::Pair;
 use crate::report::CheckReport;
-use crate::spec::{Edits, SyncSpec};
+use crate::spec::{Atomic, Edits, Rows, SyncSpec};
 
 /// Bytes of state that one base record takes, about (R6: 122 MB per million).
 const BASE_BYTES: u64 = 122;
@@ -52,6 +52,15 @@ impl Engine {
         let scopes = self.scopes(sync, None).await?;
         let scope = scopes.first().filter(|s| !s.is_empty()).map(String::as_str);
         let pairs = link.pairs(sync, scope, &[], &remembered)?;
+        let strict: Vec<&str> = pairs.iter().filter(|p| p.policy.rows == Rows::Strict).map(|p| p.stream.as_str()).collect();
+        if sync.atomic != Atomic::Run && !strict.is_empty() {
+            let text = format!(
+                "`rows: strict` ({}) stops a run at the first row that cannot be applied; transactions before it stay committed, \
+                 in the books of the failed run, and `undo` takes them back",
+                strict.join(", ")
+            );
+            report.pair.push(finding(Severity::Advice, "strict_in_parts", text, Some("`atomic: run` rolls everything back".to_owned())));
+        }
         for pair in &pairs {
             report.drift.extend(pair.drift.iter().cloned());
             report.pair.extend(pair_findings(pair));

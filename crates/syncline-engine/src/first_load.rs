@@ -386,7 +386,7 @@ impl<'a> Load<'a> {
         let write = StreamWrite { create, ..self.write(path) };
         let spec = self.spec(write);
         let mut staged = link.dest.begin(spec.clone()).await?;
-        let selection = Selection { filter, raw, watch: self.watch() };
+        let selection = Selection { filter, raw, watch: self.watch(), strict: true };
         let mut sink = StagedSink { staged: &mut *staged, stream: 0 };
         let memory = self.context.sync.memory;
         let mut moved = self.engine.move_rows(self.pair, memory, source, &mut sink, &selection).await?;

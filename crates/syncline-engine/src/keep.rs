@@ -127,6 +127,7 @@ impl StreamRun<'_> {
         let refused: Vec<Vec<u8>> =
             rejects.iter().map(|r| Key(pair.key_at.iter().map(|&k| r.row[k].clone()).collect()).canonical(&canons)).collect();
         self.result.parked.extend(rejects.into_iter().map(|r| crate::moving::parked(pair, r)));
+        self.refuse_when_strict()?;
         for (i, hashes) in written {
             if !refused.contains(&names[i]) {
                 spool.new.add(&names[i], &hashes)?;

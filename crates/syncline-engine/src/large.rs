@@ -53,6 +53,7 @@ impl StreamRun<'_> {
             Slicer { engine: self.engine, pair: self.pair, memory: self.context.sync.memory, from: self.link.from, to: self.link.to };
         let done = slicer.run(keys, source, Some(dest), sink).await?;
         self.result.parked.extend(done.parked);
+        self.refuse_when_strict()?;
         self.result.settled.0 += done.unchanged;
         Ok(())
     }
@@ -131,7 +132,7 @@ impl Slicer<'_> {
     /// The rows with this key, large values as their lengths; each in a batch of its own.
     async fn read(&self, key: &RowBatch, source: &mut dyn Snapshot) -> Result<Vec<RowBatch>> {
         let filter = vec![Predicate::KeyIn { columns: self.pair.key_source.clone(), keys: key.clone() }];
-        let asked = request(self.pair, self.memory, &Selection { filter, raw: false, watch: None });
+        let asked = request(self.pair, self.memory, &Selection { filter, raw: false, watch: None, strict: false });
         let mut stream = source.read(asked).await?;
         let mut found = Vec::new();
         while let Some(batch) = stream.next().await? {

@@ -84,9 +84,15 @@ pub struct Selection {
     pub raw: bool,
     /// The cursor to watch.
     pub watch: Option<Watch>,
+    /// A row that is set aside ends the run at once: what comes after it must not be committed, either.
+    pub strict: bool,
 }
 
 impl Selection {
+    fn refuse(&self, pair: &Pair, moved: &Moved) -> Result<()> {
+        if self.strict { crate::account::refuse_when_strict(pair, &moved.parked) } else { Ok(()) }
+    }
+
     /// Notes what the cursors of these rows say.
     pub fn look(&self, rows: &RowBatch, moved: &mut Moved) {
         let Some(watch) = self.watch else { return };
@@ -200,12 +206,13 @@ impl Engine {
                     transform(pair, &rows, out, &mut moved.parked);
                     &*out
                 };
+                selection.refuse(pair, moved)?;
                 if rows.is_empty() {
                     return Ok(());
                 }
                 let rejects = sink.rows(rows).await?;
                 moved.parked.extend(rejects.into_iter().map(|r| parked(pair, r)));
-                Ok(())
+                selection.refuse(pair, moved)
             }
         }
     }

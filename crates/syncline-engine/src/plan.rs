@@ -46,6 +46,7 @@ impl Engine {
         let mut results = Vec::new();
         for (index, pair) in going.iter().enumerate() {
             let mut run = StreamRun::new(self, &context, &link, pair, index, WritePath::Stage, false, Phase::Everything, &ours);
+            run.foresees = true;
             let mut landing = Landing { staged: &mut dry, ids: &mut ids };
             run.stage(&mut *source, &mut *dest, &mut landing).await?;
             results.push(run.into_result(true));

@@ -104,6 +104,7 @@ impl StreamRun<'_> {
             filter: vec![Predicate::KeyIn { columns: self.pair.key_source.clone(), keys: keys.clone() }],
             raw: false,
             watch: None,
+            strict: true,
         };
         let mut sink = Collect::default();
         let moved = self.engine.move_rows(self.pair, self.context.sync.memory, source, &mut sink, &selection).await?;

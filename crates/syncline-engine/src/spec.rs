@@ -112,7 +112,7 @@ pub enum Conflicts {
 pub enum Rows {
     /// It is set aside; the rest commits.
     Park,
-    /// The run fails and rolls back.
+    /// The run fails, and rolls back the transaction under way: all of it with `atomic: run`.
     Strict,
 }
 

@@ -87,6 +87,8 @@ pub(crate) struct StreamRun<'a> {
     pub raw: bool,
     pub phase: Phase,
     pub ours: &'a [Ours],
+    /// It is for a plan.
+    pub foresees: bool,
     pub result: StreamResult,
 }
 
@@ -147,7 +149,12 @@ impl<'a> StreamRun<'a> {
             staged_ms: None,
         };
         let facts = LinkFacts { from: link.source.capabilities(), to: link.dest.capabilities(), dest_catalog: &link.dest_catalog };
-        Self { engine, context, link: facts, pair, index, raw, phase, ours, result }
+        Self { engine, context, link: facts, pair, index, raw, phase, ours, foresees: false, result }
+    }
+
+    /// Rows that are set aside end a strict run at once, but not a plan.
+    pub(crate) fn refuse_when_strict(&self) -> Result<()> {
+        if self.foresees { Ok(()) } else { crate::account::refuse_when_strict(self.pair, &self.result.parked) }
     }
 
     /// The result. `shared`: other streams are applied with it, which is then no time of its own.
@@ -265,7 +272,7 @@ impl<'a> StreamRun<'a> {
         staged: &mut Landing<'_>,
     ) -> Result<()> {
         let watch = self.watch();
-        let selection = Selection { filter, raw: raw && !self.keeps() && watch.is_none(), watch };
+        let selection = Selection { filter, raw: raw && !self.keeps() && watch.is_none(), watch, strict: !self.foresees };
         let memory = self.context.sync.memory;
         if self.keeps() {
             return self.move_keeping_edits(&selection, source, dest, &mut *staged.staged).await;
@@ -284,7 +291,7 @@ impl<'a> StreamRun<'a> {
         let refused = std::mem::take(&mut mapping.refused);
         self.take(moved);
         self.result.parked.extend(refused);
-        Ok(())
+        self.refuse_when_strict()
     }
 
     pub(crate) fn take(&mut self, moved: Moved) {

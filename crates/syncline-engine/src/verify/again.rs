@@ -256,7 +256,7 @@ impl Again<'_> {
         let rules = keep::rules(self.pair);
         let canons = self.pair.key_canons();
         let filter = vec![Predicate::KeyIn { columns: self.pair.key_source.clone(), keys }];
-        let request = moving::request(self.pair, self.sync.memory, &Selection { filter, raw: false, watch: None });
+        let request = moving::request(self.pair, self.sync.memory, &Selection { filter, raw: false, watch: None, strict: false });
         let (mut names, mut rows) = (Vec::new(), Vec::new());
         let (mut scratch, mut name, mut staged) = (Vec::new(), Vec::new(), RowBatch::new(self.pair.columns.len()));
         let mut stream = source.read(request).await?;

@@ -108,6 +108,44 @@ fn a_row_that_is_parked_again_stays_on_the_list_through_the_deletions_of_its_str
     }
 }
 
+// req: FR-009
+// rule: R18
+#[test]
+fn a_strict_run_in_parts_commits_nothing_from_its_bad_row_on_and_undo_takes_back_what_came_before() {
+    // The eighth row of b, or the tenth; batches of five rows.
+    let of_b = |rows: u64, source: &Side, dest: &Side| {
+        dest.content("b", &COLUMNS, &format!("id <= {rows}")) == source.content("b", &COLUMNS, &format!("id <= {rows}"))
+    };
+    for (bad, code, edits) in [
+        ("ALTER TABLE b ADD CHECK (n <> 108)", "check_violated", ""),
+        ("ALTER TABLE b ALTER word TYPE varchar(7)", "row_refused", ""),
+        ("ALTER TABLE b ALTER word TYPE varchar(7)", "row_refused", "    edits: keep\n    conflicts: source_wins\n"),
+    ] {
+        for (atomic, committed) in [("run", [0, 0]), ("stream", [12, 0]), ("batch", [12, 5])] {
+            let (source, dest) = (Side::postgres(), Side::postgres());
+            let world = synced_and_edited(&source, &dest, &format!("    atomic: {atomic}\n    rows: strict\n{edits}"));
+            source.execute("UPDATE b SET word = 'word ' || id || 'x'");
+            dest.execute(bad);
+            let before = contents(&dest);
+            assert_eq!(break_at(&world, "none"), Some(1), "{atomic} {bad} {edits}");
+            let check = world.syncline(&["check", "--json"]);
+            assert_eq!(check.stdout.contains("strict_in_parts"), atomic != "run", "{}", check.said());
+            let run = world.runs()[1].clone();
+            assert_eq!((&run["status"], &run["error"]["code"]), (&"failed".into(), &code.into()), "{atomic} {bad} {edits}: {run:#}");
+            // With bases to be kept a batch is what was read at once.
+            let [a, b] = if edits.is_empty() { committed } else { [committed[0], 0] };
+            assert_eq!(books(&run).iter().sum::<u64>(), a + b, "{atomic} {bad} {edits}: {run:#}");
+            assert!(b == 0 || of_b(b, &source, &dest), "{atomic} {bad} {edits}");
+            assert_eq!(dest.value("SELECT count(*) FROM b WHERE n > 100"), b.to_string(), "{atomic} {bad} {edits}");
+            assert_eq!(dest.value("SELECT count(*) FROM c WHERE n > 100"), "0", "{atomic} {bad} {edits}: what comes after");
+            if a > 0 {
+                world.syncline(&["undo", "last"]).ends_with(0);
+            }
+            assert_eq!(contents(&dest), before, "{atomic} {bad} {edits}");
+        }
+    }
+}
+
 // case: A12
 // rule: R6, R18
 #[test]
