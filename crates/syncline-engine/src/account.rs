@@ -19,9 +19,6 @@ use crate::settle::Settlement;
 use crate::spec::{Atomic, Rows};
 use crate::stream_run::StreamResult;
 
-/// Values of a parked row are cut to this many characters for display (I7).
-const IMAGE_CHARS_MAX: usize = 2_000;
-
 /// Ids of missing records that a remark names.
 const ORPHANS_SHOWN: usize = 20;
 
@@ -46,15 +43,15 @@ impl Engine {
             list
         };
         let now = source.observation().clone();
-        let orphans = ids.orphans();
-        if !orphans.is_empty() {
-            let shown: Vec<String> = orphans.iter().take(ORPHANS_SHOWN).map(ToString::to_string).collect();
-            let text = format!("{} references point to records that the source does not have: {}", orphans.len(), shown.join(", "));
+        let (orphans, shown) = ids.orphans(ORPHANS_SHOWN)?;
+        if orphans > 0 {
+            let shown: Vec<String> = shown.iter().map(ToString::to_string).collect();
+            let text = format!("{orphans} references point to records that the source does not have: {}", shown.join(", "));
             settlement.remarks.push(text);
         }
         for (index, ((pair, mut result), outcome)) in pairs.iter().zip(results).zip(outcomes).enumerate() {
             let refused: Vec<Parked> =
-                outcome.rejects.iter().cloned().map(|r| with_source_key(parked(pair, r), pair, index, ids)).collect();
+                outcome.rejects.iter().cloned().map(|r| with_source_key(parked(pair, r), pair, index, ids)).collect::<Result<_>>()?;
             let books = books(&result, &outcome, (result.parked.len() + refused.len()) as u64);
             self.save_bases(context, pair, &mut result).await?;
             // A row that was refused keeps the base it had: else the source's change would look like one made long ago.
@@ -74,18 +71,23 @@ impl Engine {
             if context.sync.atomic != Atomic::Batch {
                 for part in result.deletes.parts() {
                     log_made(context, pair, &part?, &outcome, settlement);
+                    self.hand_over(&context.run.id, settlement).await?;
                 }
                 log_refused(context, pair, &outcome, settlement);
             }
             if let Some((keys, reason)) = &result.held {
-                keys.each(&mut |row| {
-                    settlement.deletions.push(deletion(context, pair, row_key(row), reason, false));
-                    Ok(())
-                })?;
+                for part in keys.parts() {
+                    let held = part?;
+                    settlement.deletions.extend(held.rows().map(|row| deletion(context, pair, row_key(row), reason, false)));
+                    self.hand_over(&context.run.id, settlement).await?;
+                }
                 settlement.remarks.push(format!("stream `{}`: {} deletions held back: {reason}", pair.stream, keys.len()));
             }
             settlement.remarks.extend(result.remarks.iter().cloned());
-            settlement.conflicts.extend(result.conflicts.iter().cloned());
+            for conflict in result.conflicts.items() {
+                settlement.conflicts.push(conflict?);
+                self.hand_over(&context.run.id, settlement).await?;
+            }
             self.progress.stream_finished(&pair.stream, &books);
             settlement.seen.extend(result.seen.take().map(|s| (pair.stream.clone(), Arc::new(s))));
             merge_stream(settlement, self.stream_row(pair, &result, books, &all));
@@ -171,11 +173,11 @@ pub(crate) fn refuse_when_strict(pair: &Pair, parked: &[Parked]) -> Result<()> {
 }
 
 /// A row set aside while applying is known by its new id; the list and the retry know it by its source key.
-fn with_source_key(mut parked: Parked, pair: &Pair, index: usize, ids: &IdMaps) -> Parked {
-    if let Some(legacy) = ids.legacy_key(index, pair, &parked.key) {
+fn with_source_key(mut parked: Parked, pair: &Pair, index: usize, ids: &IdMaps) -> Result<Parked> {
+    if let Some(legacy) = ids.legacy_key(index, pair, &parked.key)? {
         parked.key = legacy;
     }
-    parked
+    Ok(parked)
 }
 
 fn books(result: &StreamResult, outcome: &StreamOutcome, parked: u64) -> Books {
@@ -257,7 +259,7 @@ pub(crate) fn parked_row(context: &RunContext<'_>, pair: &Pair, p: &Parked, at: 
         code: p.code.clone(),
         column: p.column.clone(),
         detail: p.detail.clone(),
-        image_json: Some(image(&p.image)),
+        image_json: Some(p.image.clone()),
         run: context.run.id.clone(),
         first_at: at,
         last_at: at,
@@ -344,18 +346,4 @@ fn next_cursor(pair: &Pair, result: &StreamResult, now: &Observation) -> Option<
     let may_move = now.open.is_empty() && now.mark.is_none_or(|m| m >= now.at);
     let timed = matches!(stepped, Value::Timestamp(_));
     if old.is_some() && !may_move && !timed { old } else { Some(json::from_value(stepped.view()).to_string()) }
-}
-
-fn image(cells: &[(String, Value)]) -> String {
-    let cut = |v: &Value| -> serde_json::Value {
-        match v {
-            Value::Text(s) | Value::Json(s) if s.chars().count() > IMAGE_CHARS_MAX => {
-                format!("{}… ({} bytes)", s.chars().take(IMAGE_CHARS_MAX).collect::<String>(), s.len()).into()
-            }
-            Value::Bytes(b) if b.len() > IMAGE_CHARS_MAX => format!("({} bytes)", b.len()).into(),
-            other => json::from_value(other.view()),
-        }
-    };
-    let object: serde_json::Map<String, serde_json::Value> = cells.iter().map(|(n, v)| (n.clone(), cut(v))).collect();
-    serde_json::Value::Object(object).to_string()
 }

@@ -153,6 +153,8 @@ impl<'a> BatchedRun<'a> {
         for (sum, o) in self.outcomes.iter_mut().zip(applied.outcomes) {
             add(sum, o);
         }
+        let parked = self.outcomes.iter().map(|o| o.rejects.len()).sum();
+        self.noted(crate::moving::refuse_too_many(self.log.pair, parked), Stop::from)?;
         self.rows = 0;
         self.deletes.clear();
         self.spec.marker.step += 1;

@@ -51,7 +51,7 @@ impl StreamRun<'_> {
             transform(pair, &rows, &mut out, &mut moved.parked);
             let refused: Vec<String> = moved.parked.iter().map(|p| p.key.to_json()).collect();
             let keys: Vec<Key> = rows.rows().map(|r| source_key(pair, r)).filter(|k| !refused.contains(&k.to_json())).collect();
-            self.take(moved);
+            self.take(moved)?;
             staged_rows += self.decide_batch(&out, &keys, dest, staged, &mut spool).await?;
             if in_batches && staged_rows >= rows_per_batch() {
                 // The bases first: those of rows that were committed without them would call the source's change a new one.
@@ -101,7 +101,7 @@ impl StreamRun<'_> {
                 Some(&at) => {
                     let there = present.rows.row(at);
                     let mut one = RowBatch::new(row.width());
-                    let decided = self.decide_row(row, there, present.modifier[at], bases[i].as_deref(), &rules, &keys[i], &mut one);
+                    let decided = self.decide_row(row, there, present.modifier[at], bases[i].as_deref(), &rules, &keys[i], &mut one)?;
                     match decided {
                         Decided::Written(_) if there.has_large() => {
                             let large = (0..there.width()).find(|&c| matches!(there.get(c), ValueRef::Large(_)));
@@ -147,7 +147,7 @@ impl StreamRun<'_> {
         rules: &[(usize, FieldRule)],
         key: &Key,
         write: &mut RowBatch,
-    ) -> Decided {
+    ) -> Result<Decided> {
         let pair = self.pair;
         let fields: Vec<Field<'_>> = rules
             .iter()
@@ -161,11 +161,11 @@ impl StreamRun<'_> {
             let Why::Conflict { cause, .. } = note.why else { continue };
             if note.winner == Side::Source && cause != ConflictCause::NeverSynced {
                 let there = Key(pair.key_at.iter().map(|&c| there.get(c).to_owned()).collect());
-                self.result.edited.insert((there.to_json(), note.name.to_owned()));
+                self.result.edited.insert(edited(&there.to_json(), note.name), 0)?;
             }
             let f = &fields[note.field];
             let text = |v: ValueRef<'_>| json::from_value(v).to_string();
-            self.result.conflicts.push(ConflictRow {
+            self.result.conflicts.push(&ConflictRow {
                 run: self.context.run.id.clone(),
                 stream: pair.stream.clone(),
                 key_json: key.to_json(),
@@ -176,7 +176,7 @@ impl StreamRun<'_> {
                 winner: if note.winner == Side::Source { "source".to_owned() } else { "destination".to_owned() },
                 strategy: strategy.name().to_owned(),
                 note: note.to_string(),
-            });
+            })?;
         }
         if resolution.written.is_empty() {
             if resolution.notes.is_empty() {
@@ -184,7 +184,7 @@ impl StreamRun<'_> {
             } else {
                 self.result.settled.1 += 1
             }
-            return Decided::Settled(resolution.base);
+            return Ok(Decided::Settled(resolution.base));
         }
         for c in 0..pair.columns.len() {
             match rules.iter().position(|(at, _)| *at == c) {
@@ -193,7 +193,7 @@ impl StreamRun<'_> {
                 None => write.push_encoded(row.encoded(c)),
             }
         }
-        Decided::Written(resolution.base)
+        Ok(Decided::Written(resolution.base))
     }
 
     /// The destination's rows with these keys, marked ones included.
@@ -237,6 +237,11 @@ impl StreamRun<'_> {
             Some(_) => LastModifier::Other,
         }
     }
+}
+
+/// The name of a field of a record that the destination edited.
+pub(crate) fn edited(key_json: &str, field: &str) -> u128 {
+    xxhash_rust::xxh3::xxh3_128(format!("{}:{key_json}{field}", key_json.len()).as_bytes())
 }
 
 enum Decided {

@@ -51,7 +51,7 @@ impl StreamRun<'_> {
                 going.push(key)?;
             }
             if let Some(row) = row.filter(|_| !decided[i]) {
-                self.record_deletion_conflict(&Key::of(key, &all), row, &edited);
+                self.record_deletion_conflict(&Key::of(key, &all), row, &edited)?;
             }
         }
         Ok(())
@@ -72,12 +72,12 @@ impl StreamRun<'_> {
         bases.decided.add(name, &[])
     }
 
-    fn record_deletion_conflict(&mut self, key: &Key, row: RowRef<'_>, edited: &[usize]) {
+    fn record_deletion_conflict(&mut self, key: &Key, row: RowRef<'_>, edited: &[usize]) -> Result<()> {
         let source_wins = self.pair.policy.conflicts == Conflicts::SourceWins;
         for &c in edited {
             let value = json::from_value(row.get(c)).to_string();
             let null = "null".to_owned();
-            self.result.conflicts.push(ConflictRow {
+            self.result.conflicts.push(&ConflictRow {
                 run: self.context.run.id.clone(),
                 stream: self.pair.stream.clone(),
                 key_json: key.to_json(),
@@ -88,8 +88,9 @@ impl StreamRun<'_> {
                 winner: if source_wins { "source".to_owned() } else { "destination".to_owned() },
                 strategy: strategy(self.pair.policy.conflicts).name().to_owned(),
                 note: "deleted at the source, edited at the destination since the last sync".to_owned(),
-            });
+            })?;
         }
+        Ok(())
     }
 }
 

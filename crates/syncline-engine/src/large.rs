@@ -8,7 +8,7 @@ use syncline_model::{LogicalType, RowBatch, RowRef, Table, ValueRef};
 use crate::compare;
 use crate::dry::keys_of;
 use crate::engine::{Engine, EngineError, Result};
-use crate::moving::{Parked, Selection, Sink, large_over, parked, request, source_key, transform};
+use crate::moving::{Parked, Selection, Sink, image, large_over, parked, request, source_key, transform};
 use crate::pairing::Pair;
 use crate::stream_run::StreamRun;
 
@@ -204,13 +204,13 @@ fn by_key(pair: &Pair, key: &RowBatch) -> Vec<Predicate> {
 }
 
 fn refused_key(pair: &Pair, key: RowRef<'_>, detail: String) -> Parked {
-    let image = pair.key_source.iter().cloned().zip(key.to_values()).collect();
+    let image = image(pair.key_source.iter().zip(key.cells()));
     let key = syncline_model::Key(key.to_values());
     Parked { key, column: None, code: "value_too_large".to_owned(), detail, image }
 }
 
 fn refused(pair: &Pair, row: RowRef<'_>, column: Option<String>, code: &str, detail: String) -> Parked {
-    let image = pair.reads.iter().cloned().zip(row.to_values()).collect();
+    let image = image(pair.reads.iter().zip(row.cells()));
     Parked { key: source_key(pair, row), column, code: code.to_owned(), detail, image }
 }
 

@@ -48,5 +48,6 @@ mod undo;
 mod undo_created;
 mod unfinished;
 mod verify;
+mod waiting;
 
 pub use engine::{Clock, Engine, EngineError, IdSource, Interrupt, Processes, Registry, Result, RunOptions, RunReport, UnknownProcesses};

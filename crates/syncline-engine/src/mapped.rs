@@ -12,7 +12,7 @@ use syncline_model::{Catalog, Key, RowBatch, Table, TableName, Value, ValueRef, 
 use syncline_store::rows::{IdRow, Page};
 
 use crate::engine::{Engine, EngineError, Result};
-use crate::identity::{IdForm, IdMap, IdMapBuilder, IdMapError, Mapping, Mint, Rewrite, Shape};
+use crate::identity::{IdForm, IdMap, IdMapBuilder, IdMapError, Mint, Rewrite, Shape};
 use crate::link::Link;
 use crate::moving::{Sink, batch_bytes};
 use crate::pairing::Pair;
@@ -20,8 +20,8 @@ use crate::pipeline::RunContext;
 use crate::spec::{IdSource, Ids};
 use crate::spill::{HashTable, RowSpool};
 
-/// The share of the memory budget that one stream's mappings may take.
-const MAP_SHARE: u64 = 4;
+/// The share of the memory budget that the mappings of all streams may take; more of them are kept on disk.
+const MAP_SHARE: u64 = 8;
 /// Mappings fetched from the state at a time.
 const IDS_PER_READ: u32 = 10_000;
 
@@ -37,6 +37,8 @@ pub(crate) struct IdMaps {
     tables: Vec<MappingTable>,
     /// Mappings found at the destination that the state does not have yet, for `syncline ids`.
     imported: Vec<Minted>,
+    /// Bytes that the mappings of one stream may take in memory.
+    held_max: usize,
 }
 
 struct MappingTable {
@@ -49,8 +51,21 @@ struct MappingTable {
 pub(crate) struct Minted {
     /// The stream.
     pub stream: String,
-    /// Its new mappings.
-    pub rows: Vec<IdRow>,
+    /// Its new mappings: legacy id, new id.
+    pub rows: RowSpool,
+    legacy: IdForm,
+    new: IdForm,
+}
+
+impl Minted {
+    fn of(pair: &Pair, rows: RowSpool) -> Self {
+        Self { stream: pair.stream.clone(), rows, legacy: legacy_form(pair), new: new_form(pair) }
+    }
+
+    /// A part of them as the state keeps it, both ids in their streams' own spelling.
+    pub fn id_rows(&self, part: &RowBatch, run: &str) -> Vec<IdRow> {
+        part.rows().map(|m| id_row(&self.legacy, &self.new, (m.get(0), m.get(1)), run)).collect()
+    }
 }
 
 impl IdMaps {
@@ -79,34 +94,34 @@ impl IdMaps {
     }
 
     /// The destination's key of a source key: `None` where a part of it has no mapping.
-    pub fn new_key(&self, index: usize, pair: &Pair, key: &Key) -> Option<Key> {
+    pub fn new_key(&self, index: usize, pair: &Pair, key: &Key) -> Result<Option<Key>> {
         let part = |(&column, v): (&usize, &Value)| match self.map_at(index, column) {
-            Some(map) => map.get(v.view()).map(ValueRef::to_owned),
-            None => Some(v.clone()),
+            Some(map) => map.get(v.view()),
+            None => Ok(Some(v.clone())),
         };
-        pair.key_at.iter().zip(&key.0).map(part).collect::<Option<Vec<_>>>().map(Key)
+        Ok(pair.key_at.iter().zip(&key.0).map(part).collect::<Result<Option<Vec<_>>>>()?.map(Key))
     }
 
     /// The source's key of a destination key: `None` where a part of it is nobody's new id.
-    pub fn legacy_key(&self, index: usize, pair: &Pair, key: &Key) -> Option<Key> {
+    pub fn legacy_key(&self, index: usize, pair: &Pair, key: &Key) -> Result<Option<Key>> {
         let part = |(&column, v): (&usize, &Value)| match self.map_at(index, column) {
-            Some(map) => map.legacy_of(v.view()).map(ValueRef::to_owned),
-            None => Some(v.clone()),
+            Some(map) => map.legacy_of(v.view()),
+            None => Ok(Some(v.clone())),
         };
-        pair.key_at.iter().zip(&key.0).map(part).collect::<Option<Vec<_>>>().map(Key)
+        Ok(pair.key_at.iter().zip(&key.0).map(part).collect::<Result<Option<Vec<_>>>>()?.map(Key))
     }
 
     /// The rows with the ids that are known already, nothing minted; rows without one come back as parked. For looking, not
     /// for writing.
-    pub fn rewrite_known(&self, index: usize, pair: &Pair, rows: &RowBatch) -> (RowBatch, Vec<crate::moving::Parked>) {
+    pub fn rewrite_known(&self, index: usize, pair: &Pair, rows: &RowBatch) -> Result<(RowBatch, Vec<crate::moving::Parked>)> {
         let mut out = RowBatch::new(rows.width());
         let mut refused = Vec::new();
-        let Some(Some(rewrite)) = self.rewrites.get(index) else { return (rows.clone(), refused) };
+        let Some(Some(rewrite)) = self.rewrites.get(index) else { return Ok((rows.clone(), refused)) };
         for row in rows.rows() {
             for column in 0..row.width() {
                 match self.map_at(index, column) {
-                    Some(map) if !row.get(column).is_null() => match map.get(row.get(column)) {
-                        Some(id) => out.push(id),
+                    Some(map) if !row.get(column).is_null() => match map.get(row.get(column))? {
+                        Some(id) => out.push(id.view()),
                         None => {
                             out.drop_partial();
                             refused.push(crate::moving::Parked {
@@ -114,7 +129,7 @@ impl IdMaps {
                                 column: Some(rewrite.columns[column].clone()),
                                 code: "id_unmapped".to_owned(),
                                 detail: "the record has no id mapping".to_owned(),
-                                image: Vec::new(),
+                                image: String::new(),
                             });
                             break;
                         }
@@ -123,13 +138,14 @@ impl IdMaps {
                 }
             }
         }
-        (out, refused)
+        Ok((out, refused))
     }
 
     /// Tells apart any two states of the maps that pair `index` would get different ids of other records from. Empty where it holds none.
-    pub fn fingerprint(&self, index: usize) -> String {
+    pub fn fingerprint(&self, index: usize) -> Result<String> {
         let foreign = self.rewrites.get(index).and_then(Option::as_ref).map_or(&[][..], |r| r.foreign.as_slice());
-        foreign.iter().map(|(column, map)| format!("{column}:{:032x}", self.maps[*map].fingerprint())).collect::<Vec<_>>().join(" ")
+        let one = |(column, map): &(usize, usize)| Ok(format!("{column}:{:032x}", self.maps[*map].fingerprint()?));
+        Ok(foreign.iter().map(one).collect::<Result<Vec<_>>>()?.join(" "))
     }
 
     /// The extra streams of the run: one per mapping table.
@@ -137,21 +153,26 @@ impl IdMaps {
         self.tables.iter().map(|t| t.write.clone())
     }
 
-    /// References that were promised an id for a record that never came: (stream's map, legacy id).
-    pub fn orphans(&self) -> Vec<Value> {
-        self.maps.iter().flat_map(|m| m.orphans().map(|o| o.legacy.clone())).collect()
+    /// References that were promised an id for a record that never came: how many, and the first legacy ids.
+    pub fn orphans(&self, shown_max: usize) -> Result<(u64, Vec<Value>)> {
+        let (mut total, mut shown) = (0, Vec::new());
+        for map in &self.maps {
+            let (more, ids) = map.orphans(shown_max - shown.len())?;
+            total += more;
+            shown.extend(ids);
+        }
+        Ok((total, shown))
     }
 
     /// Stages what was minted into the mapping tables, behind the `streams` of the run, and gives it back for the state.
-    pub async fn stage_minted(&mut self, pairs: &[Pair], run: &str, streams: usize, staged: &mut dyn StagedRun) -> Result<Vec<Minted>> {
+    pub async fn stage_minted(&mut self, pairs: &[Pair], streams: usize, staged: &mut dyn StagedRun) -> Result<Vec<Minted>> {
         let mut all = std::mem::take(&mut self.imported);
         for (index, own) in self.own.iter().enumerate() {
             let Some(map) = *own else { continue };
             let minted = self.maps[map].take_minted();
             for (k, table) in self.tables.iter().enumerate().filter(|(_, t)| t.map == map) {
-                let rows = table.rows(&minted);
-                if !rows.is_empty() {
-                    let rejects = staged.stage(streams + k, &rows).await?;
+                for part in minted.parts() {
+                    let rejects = staged.stage(streams + k, &table.rows(&part?)).await?;
                     if let Some(r) = rejects.first() {
                         return Err(Error::new(
                             ErrorKind::SchemaMismatch,
@@ -162,18 +183,18 @@ impl IdMaps {
                     }
                 }
             }
-            all.push(Minted { stream: pairs[index].stream.clone(), rows: minted.iter().map(|m| id_row(&pairs[index], m, run)).collect() });
+            all.push(Minted::of(&pairs[index], minted));
         }
         Ok(all)
     }
 }
 
 impl MappingTable {
-    fn rows(&self, minted: &[Mapping]) -> RowBatch {
+    fn rows(&self, minted: &RowBatch) -> RowBatch {
         let mut rows = RowBatch::new(self.write.columns.len());
-        for m in minted {
-            rows.push(m.legacy.view());
-            rows.push(m.new.view());
+        for m in minted.rows() {
+            rows.push(m.get(0));
+            rows.push(m.get(1));
             if let Some(entity) = &self.entity {
                 rows.push(ValueRef::Text(entity));
             }
@@ -182,13 +203,11 @@ impl MappingTable {
     }
 }
 
-/// A mapping as the state keeps it, both ids in their streams' own spelling.
-fn id_row(pair: &Pair, m: &Mapping, run: &str) -> IdRow {
-    let form = legacy_form(pair);
-    let legacy = form.take(m.legacy.view()).unwrap_or_else(|| m.legacy.clone());
-    let new = new_form(pair).take(m.new.view()).unwrap_or_else(|| m.new.clone());
+fn id_row(forms: &IdForm, new_form: &IdForm, (legacy, new): (ValueRef<'_>, ValueRef<'_>), run: &str) -> IdRow {
+    let legacy = forms.take(legacy).unwrap_or_else(|| legacy.to_owned());
+    let new = new_form.take(new).unwrap_or_else(|| new.to_owned());
     IdRow {
-        legacy: form.canonical(legacy.view()),
+        legacy: forms.canonical(legacy.view()),
         legacy_json: json::from_value(legacy.view()).to_string(),
         new_json: json::from_value(new.view()).to_string(),
         run: run.to_owned(),
@@ -233,14 +252,16 @@ impl Engine {
         catalog: &Catalog,
         dest: &mut dyn Snapshot,
     ) -> Result<IdMaps> {
-        let mut ids = IdMaps::default();
+        let maps = pairs.iter().chain(elsewhere).filter(|p| p.policy.options.ids.is_some()).count().max(1);
+        let held_max = usize::try_from(context.sync.memory / MAP_SHARE).unwrap_or(usize::MAX) / maps;
+        let mut ids = IdMaps { held_max, ..IdMaps::default() };
         let mut by_stream: BTreeMap<&str, usize> = BTreeMap::new();
         for pair in pairs {
             let Some(spec) = &pair.policy.options.ids else {
                 ids.own.push(None);
                 continue;
             };
-            let map = self.load_map(context, pair, spec, catalog, dest, &mut ids.imported).await?;
+            let map = self.load_map(context, pair, spec, catalog, dest, &mut ids).await?;
             by_stream.insert(&pair.stream, ids.maps.len());
             ids.own.push(Some(ids.maps.len()));
             if let (IdSource::Table { table, legacy, new, entity }, true) = (&spec.source, spec.mint) {
@@ -251,7 +272,7 @@ impl Engine {
         }
         for pair in elsewhere {
             let Some(spec) = &pair.policy.options.ids else { continue };
-            let map = self.load_map(context, pair, spec, catalog, dest, &mut ids.imported).await?;
+            let map = self.load_map(context, pair, spec, catalog, dest, &mut ids).await?;
             by_stream.insert(&pair.stream, ids.maps.len());
             ids.maps.push(map);
         }
@@ -273,11 +294,10 @@ impl Engine {
         spec: &Ids,
         catalog: &Catalog,
         dest: &mut dyn Snapshot,
-        imported: &mut Vec<Minted>,
+        ids: &mut IdMaps,
     ) -> Result<IdMap> {
         let (legacy, new) = (legacy_form(pair), new_form(pair));
-        let budget = usize::try_from(context.sync.memory / MAP_SHARE).unwrap_or(usize::MAX);
-        let mut builder = IdMapBuilder::new(legacy, new, budget);
+        let mut builder = IdMapBuilder::new(legacy, new, ids.held_max);
         let fault = |e: IdMapError| map_error(pair, &e);
         if let Some(shape) =
             Shape::of(&spec.source, &pair.key_dest[0]).filter(|_| pair.create.is_none() || matches!(spec.source, IdSource::Table { .. }))
@@ -292,16 +312,20 @@ impl Engine {
                 batch_bytes: batch_bytes(context.sync.memory),
                 large_over: u64::MAX,
             };
-            let mut found = Vec::new();
+            let mut imported = RowSpool::new(2);
             let mut stream = dest.read(request).await?;
             while let Some(batch) = stream.next().await? {
                 let Batch::Rows(rows) = batch else { continue };
+                let mut found = RowBatch::new(2);
                 for (legacy, new) in rows.rows().filter_map(|r| shape.read(r)) {
-                    builder.add(legacy.view(), new.view()).map_err(fault)?;
-                    found.push(Mapping { legacy, new });
+                    builder.add(legacy.view(), new.view())?;
+                    found.push_row([legacy.view(), new.view()]);
                 }
+                self.unknown_to_state(context, pair, &found, &mut imported).await?;
             }
-            imported.extend(self.unknown_to_state(context, pair, found).await?);
+            if !imported.is_empty() {
+                ids.imported.push(Minted::of(pair, imported));
+            }
         }
         if matches!(spec.source, IdSource::State | IdSource::JsonPath { .. }) {
             self.add_state_ids(context, pair, &mut builder).await?;
@@ -315,18 +339,17 @@ impl Engine {
                 hint: Some("set `mint: false`, or use a uuid or text key".to_owned()),
             });
         }
-        builder.finish(mint).map_err(fault)
+        builder.finish(mint)?.map_err(fault)
     }
 
     /// Mappings of the destination that the state lacks.
-    async fn unknown_to_state(&self, context: &RunContext<'_>, pair: &Pair, found: Vec<Mapping>) -> Result<Option<Minted>> {
-        let rows: Vec<IdRow> = found.iter().map(|m| id_row(pair, m, &context.run.id)).collect();
-        let legacy: Vec<Vec<u8>> = rows.iter().map(|r| r.legacy.clone()).collect();
+    async fn unknown_to_state(&self, context: &RunContext<'_>, pair: &Pair, found: &RowBatch, unknown: &mut RowSpool) -> Result<()> {
+        let (legacy, new) = (legacy_form(pair), new_form(pair));
+        let legacy: Vec<Vec<u8>> = found.rows().map(|m| id_row(&legacy, &new, (m.get(0), m.get(1)), "").legacy).collect();
         let mut tx = self.store.begin().await?;
         let known = tx.load_ids(&context.sync.name, &pair.stream, &legacy).await?;
         tx.commit().await?;
-        let rows: Vec<IdRow> = rows.into_iter().zip(known).filter(|(_, k)| k.is_none()).map(|(r, _)| r).collect();
-        Ok((!rows.is_empty()).then(|| Minted { stream: pair.stream.clone(), rows }))
+        found.rows().zip(known).filter(|(_, known)| known.is_none()).try_for_each(|(m, _)| unknown.push(m))
     }
 
     async fn add_state_ids(&self, context: &RunContext<'_>, pair: &Pair, builder: &mut IdMapBuilder) -> Result<()> {
@@ -338,7 +361,7 @@ impl Engine {
             tx.commit().await?;
             for row in &rows {
                 if let (Some(l), Some(n)) = (value(&row.legacy_json), value(&row.new_json)) {
-                    builder.add(l.view(), n.view()).map_err(|e| map_error(pair, &e))?;
+                    builder.add(l.view(), n.view())?;
                 }
             }
             if rows.len() < IDS_PER_READ as usize {
@@ -378,7 +401,7 @@ impl Engine {
             let Batch::Rows(rows) = batch else { continue };
             rest.source_rows += rows.len() as u64;
             for row in rows.rows() {
-                match ids.new_key(index, pair, &Key::of(row, &at)).as_ref().and_then(name) {
+                match ids.new_key(index, pair, &Key::of(row, &at))?.as_ref().and_then(name) {
                     Some(id) => drop(live.insert(id, 0)?),
                     None => rest.unknown += 1,
                 }
@@ -396,7 +419,7 @@ impl Engine {
                 {
                     continue;
                 }
-                if all || ids.legacy_key(index, pair, &key).is_some() {
+                if all || ids.legacy_key(index, pair, &key)?.is_some() {
                     rest.extra.push(row)?;
                 } else {
                     rest.left_alone += 1;
@@ -501,20 +524,20 @@ pub(crate) struct MappingSink<'s> {
 #[async_trait]
 impl Sink for MappingSink<'_> {
     async fn rows(&mut self, rows: &RowBatch) -> Result<Vec<Reject>> {
-        let out = self.rewritten(rows);
+        let out = self.rewritten(rows)?;
         if !out.is_empty() {
             let rejects = self.inner.rows(&out).await?;
-            rejects.into_iter().for_each(|r| self.refuse(r));
+            rejects.into_iter().try_for_each(|r| self.refuse(r))?;
         }
         Ok(Vec::new())
     }
 
     async fn large(&mut self, row: &RowBatch, fields: &mut dyn LargeFields) -> Result<Option<Reject>> {
-        let out = self.rewritten(row);
+        let out = self.rewritten(row)?;
         if !out.is_empty()
             && let Some(reject) = self.inner.large(&out, fields).await?
         {
-            self.refuse(reject);
+            self.refuse(reject)?;
         }
         Ok(None)
     }
@@ -526,32 +549,34 @@ impl Sink for MappingSink<'_> {
 
 impl MappingSink<'_> {
     /// The rows with the destination's ids; those that get none are noted.
-    fn rewritten(&mut self, rows: &RowBatch) -> RowBatch {
+    fn rewritten(&mut self, rows: &RowBatch) -> Result<RowBatch> {
+        crate::moving::refuse_too_many(self.pair, self.refused.len())?;
         let mut out = RowBatch::new(rows.width());
         for row in rows.rows() {
-            if let Err(refusal) = self.rewrite.apply(row, self.maps, &mut out) {
+            if let Err(refusal) = self.rewrite.apply(row, self.maps, &mut out)? {
                 self.refused.push(crate::moving::Parked {
                     key: Key(self.pair.key_at.iter().map(|&c| row.get(c).to_owned()).collect()),
                     column: Some(refusal.column),
                     code: refusal.code.to_owned(),
                     detail: refusal.detail,
-                    image: self.pair.columns.iter().map(|c| c.name.clone()).zip(row.to_values()).collect(),
+                    image: crate::moving::image(self.pair.columns.iter().map(|c| &c.name).zip(row.cells())),
                 });
             }
         }
-        out
+        Ok(out)
     }
 
     /// What the destination refuses is known by its source key, too: by that it is listed and tried again.
-    fn refuse(&mut self, reject: Reject) {
+    fn refuse(&mut self, reject: Reject) -> Result<()> {
         let mut parked = crate::moving::parked(self.pair, reject);
         let legacy = |(&column, v): (&usize, &Value)| match self.rewrite.map_at(column) {
-            Some(map) => self.maps[map].legacy_of(v.view()).map(ValueRef::to_owned),
-            None => Some(v.clone()),
+            Some(map) => self.maps[map].legacy_of(v.view()),
+            None => Ok(Some(v.clone())),
         };
-        if let Some(key) = self.pair.key_at.iter().zip(&parked.key.0).map(legacy).collect::<Option<Vec<_>>>() {
+        if let Some(key) = self.pair.key_at.iter().zip(&parked.key.0).map(legacy).collect::<Result<Option<Vec<_>>>>()? {
             parked.key = Key(key);
         }
         self.refused.push(parked);
+        Ok(())
     }
 }

@@ -9,6 +9,8 @@ use crate::pairing::Pair;
 
 /// Bytes of the memory budget that one batch may take: reader and writer each hold one, the drivers hold more behind them.
 const BATCH_SHARE: u64 = 64;
+/// Values of a parked row are cut to this many characters for display, all of them together to four times as many (I7).
+const IMAGE_CHARS_MAX: usize = 2_000;
 /// A value above this share of the budget travels in slices (R25).
 const LARGE_SHARE: u64 = 8;
 
@@ -23,8 +25,8 @@ pub struct Parked {
     pub code: String,
     /// A sentence.
     pub detail: String,
-    /// The row for display: destination column → value.
-    pub image: Vec<(String, Value)>,
+    /// The row for display: a JSON object, column → value.
+    pub image: String,
 }
 
 /// Takes rows as the destination will have them.
@@ -204,6 +206,7 @@ impl Engine {
                     &rows
                 } else {
                     transform(pair, &rows, out, &mut moved.parked);
+                    refuse_too_many(pair, moved.parked.len())?;
                     &*out
                 };
                 selection.refuse(pair, moved)?;
@@ -212,10 +215,24 @@ impl Engine {
                 }
                 let rejects = sink.rows(rows).await?;
                 moved.parked.extend(rejects.into_iter().map(|r| parked(pair, r)));
+                refuse_too_many(pair, moved.parked.len())?;
                 selection.refuse(pair, moved)
             }
         }
     }
+}
+
+/// Rows set aside per stream and run, past which the run stops: a list nobody can read helps nobody (P9).
+pub const REJECTS_MAX: u64 = 10_000;
+
+/// Stops a run that sets too many rows of a stream aside.
+pub fn refuse_too_many(pair: &Pair, parked: usize) -> Result<()> {
+    if parked as u64 <= REJECTS_MAX {
+        return Ok(());
+    }
+    let message = format!("stream `{}`: more than {REJECTS_MAX} rows cannot be applied", pair.stream);
+    let hint = "most often one wrong setting; see `syncline explain too_many_parked`";
+    Err(syncline_connector::Error::new(syncline_connector::ErrorKind::BadRecord, "too_many_parked", message).hint(hint).into())
 }
 
 /// The rows without a large value; the keys of the others are noted, for a second pass.
@@ -229,7 +246,7 @@ fn set_large_aside(pair: &Pair, rows: &RowBatch, moved: &mut Moved) -> RowBatch 
         let key = source_key(pair, row);
         if key.0.iter().any(|v| matches!(v, Value::Large(_))) {
             let detail = "a part of its key is too large to be held".to_owned();
-            let image = pair.reads.iter().cloned().zip(row.to_values()).collect();
+            let image = image(pair.reads.iter().zip(row.cells()));
             moved.parked.push(Parked { key, column: None, code: "value_too_large".to_owned(), detail, image });
         } else {
             moved.large.push_row(key.0.iter().map(Value::view));
@@ -253,7 +270,7 @@ pub(crate) fn set_keyless_aside(pair: &Pair, rows: RowBatch, parked: &mut Vec<Pa
             continue;
         }
         let column = at.iter().find(|&&c| row.get(c).is_null()).map(|&c| pair.reads[c].clone());
-        let image = pair.reads.iter().cloned().zip(row.to_values()).collect();
+        let image = image(pair.reads.iter().zip(row.cells()));
         let detail = "its key is NULL, so nothing tells it from other records".to_owned();
         parked.push(Parked { key: source_key(pair, row), column, code: "not_null".to_owned(), detail, image });
     }
@@ -270,7 +287,7 @@ pub fn transform(pair: &Pair, rows: &RowBatch, out: &mut RowBatch, parked: &mut 
                 column: Some(refusal.column),
                 code: refusal.code.to_owned(),
                 detail: refusal.detail,
-                image: pair.reads.iter().cloned().zip(row.to_values()).collect(),
+                image: image(pair.reads.iter().zip(row.cells())),
             });
         }
     }
@@ -280,6 +297,25 @@ pub fn transform(pair: &Pair, rows: &RowBatch, out: &mut RowBatch, parked: &mut 
 pub fn source_key(pair: &Pair, row: RowRef<'_>) -> Key {
     let at: Vec<usize> = pair.key_source.iter().filter_map(|k| pair.reads.iter().position(|r| r == k)).collect();
     Key::of(row, &at)
+}
+
+/// Cells for display. Cut at once: thousands of rows may be set aside, each with values of megabytes.
+pub fn image<'a>(cells: impl Iterator<Item = (&'a String, ValueRef<'a>)>) -> String {
+    let mut left = IMAGE_CHARS_MAX * 4;
+    let mut cut = |v: ValueRef<'_>| -> serde_json::Value {
+        let max = IMAGE_CHARS_MAX.min(left);
+        let shown: serde_json::Value = match v {
+            ValueRef::Text(s) | ValueRef::Json(s) if s.chars().nth(max).is_some() => {
+                format!("{}… ({} bytes)", s.chars().take(max).collect::<String>(), s.len()).into()
+            }
+            ValueRef::Bytes(b) if b.len() > max => format!("({} bytes)", b.len()).into(),
+            other => syncline_model::json::from_value(other),
+        };
+        left = left.saturating_sub(shown.as_str().map_or(0, str::len));
+        shown
+    };
+    let object: serde_json::Map<String, serde_json::Value> = cells.map(|(n, v)| (n.clone(), cut(v))).collect();
+    serde_json::Value::Object(object).to_string()
 }
 
 /// A reject of the destination as a parked record of the stream.
@@ -292,6 +328,6 @@ pub fn parked(pair: &Pair, reject: Reject) -> Parked {
         column: reject.column,
         code: reject.code.to_owned(),
         detail: reject.detail,
-        image: names.into_iter().zip(reject.row).collect(),
+        image: image(names.iter().zip(reject.row.iter().map(Value::view))),
     }
 }

@@ -124,6 +124,7 @@ impl Settlement {
         self.conflicts.extend(part.conflicts);
         self.notes.extend(part.notes);
         self.minted.extend(part.minted);
+        self.waiting.add(&part.waiting);
         self.stale_undo.extend(part.stale_undo);
         self.undoable = part.undoable;
         self.before = part.before;

@@ -21,8 +21,6 @@ use crate::stream_run::{Landing, StreamRun};
 pub(crate) const UNDO_ROWS_MAX: u64 = 100_000;
 /// Runs of a sync that stay undoable: a month of nightly runs. Images of older ones would grow at the destination for ever.
 const UNDO_RUNS_KEPT: u32 = 30;
-/// Rows set aside per stream and run, past which the run stops: a list nobody can read helps nobody (P9).
-const REJECTS_MAX: u64 = 10_000;
 
 /// What every step of one run needs to know.
 pub(crate) struct RunContext<'a> {
@@ -359,14 +357,19 @@ impl Engine {
         }
         let runs: Vec<_> = runs.into_iter().flatten().collect();
         refuse_too_large(context, link, &runs)?;
-        let minted = ids.stage_minted(pairs, &context.run.id, pairs.len(), staged).await?;
+        let minted = ids.stage_minted(pairs, pairs.len(), staged).await?;
         // A reader left open would keep a file-based destination from being written.
         dest.close().await?;
         self.progress.phase("apply");
         let applied = staged.apply().await?;
         let observation = source.observation().clone();
         self.account(context, pairs, phase, runs, applied.outcomes, ids, source, settlement).await?;
-        settlement.minted.extend(minted.into_iter().map(|m| (m.stream, m.rows)));
+        for minted in minted {
+            for part in minted.rows.parts() {
+                settlement.minted.push((minted.stream.clone(), minted.id_rows(&part?, &context.run.id)));
+                self.hand_over(&context.run.id, settlement).await?;
+            }
+        }
         settlement.undoable = settlement.undoable_with(applied.undoable && crate::undo_created::can_be_dropped(pairs));
         settlement.marked = applied.marked;
         settlement.observation = Some((observation.at, observation.open.clone()));
@@ -530,7 +533,7 @@ pub(crate) fn stream_write(pair: &Pair, path: WritePath) -> StreamWrite {
         deletes: pair.delete.clone().unwrap_or(syncline_connector::DeleteAction::Remove),
         stamp: pair.policy.options.stamp.clone(),
         expects: pair.policy.edits == crate::spec::Edits::Keep,
-        rejects_max: REJECTS_MAX,
+        rejects_max: crate::moving::REJECTS_MAX,
         strict: pair.policy.rows == Rows::Strict,
         referenced_by: crate::reach::refusing(pair),
     }

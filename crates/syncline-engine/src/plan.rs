@@ -1,6 +1,6 @@
 //! `plan`: what a run would do, found by the run's own steps with a staged run that writes nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use syncline_connector::WritePath;
 use xxhash_rust::xxh3::xxh3_64;
@@ -11,6 +11,7 @@ use crate::pairing::Pair;
 use crate::pipeline::{Phase, RunContext};
 use crate::report::{Plan, PlannedChange, StreamPlan};
 use crate::spec::SyncSpec;
+use crate::spill::HashTable;
 use crate::stream_run::{Landing, StreamResult, StreamRun};
 
 /// Format of the plan file.
@@ -53,7 +54,7 @@ impl Engine {
         }
         let applied = syncline_connector::StagedRun::apply(&mut dry).await?;
         let mut changes = std::mem::take(&mut dry.changes);
-        say_what_was_edited(&mut changes, &going, &results);
+        say_what_was_edited(&mut changes, &going, &mut results)?;
         let mut streams = Vec::new();
         for ((pair, result), outcome) in going.iter().zip(&results).zip(&applied.outcomes) {
             streams.push(stream_plan(pair, result, outcome));
@@ -81,15 +82,16 @@ pub fn config_fingerprint(sync: &SyncSpec) -> String {
 }
 
 /// Fields that the destination edited since the last run are marked: applying the plan loses those edits.
-fn say_what_was_edited(changes: &mut [PlannedChange], pairs: &[Pair], results: &[StreamResult]) {
-    let edited: BTreeMap<&str, &BTreeSet<(String, String)>> =
-        pairs.iter().zip(results).map(|(p, r)| (p.stream.as_str(), &r.edited)).filter(|(_, e)| !e.is_empty()).collect();
+fn say_what_was_edited(changes: &mut [PlannedChange], pairs: &[Pair], results: &mut [StreamResult]) -> Result<()> {
+    let mut edited: BTreeMap<&str, &mut HashTable> =
+        pairs.iter().zip(results).map(|(p, r)| (p.stream.as_str(), &mut r.edited)).filter(|(_, e)| !e.is_empty()).collect();
     for change in changes.iter_mut() {
-        let Some(edited) = edited.get(change.stream.as_str()) else { continue };
+        let Some(edited) = edited.get_mut(change.stream.as_str()) else { continue };
         for field in &mut change.fields {
-            field.edited_at_destination = edited.contains(&(change.key.clone(), field.field.clone()));
+            field.edited_at_destination = edited.get(crate::keep::edited(&change.key, &field.field))?.is_some();
         }
     }
+    Ok(())
 }
 
 fn shape_of(pair: &Pair) -> StreamPlan {

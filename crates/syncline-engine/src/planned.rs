@@ -111,7 +111,7 @@ impl StreamRun<'_> {
         if let Some(row) = moved.large.rows().next() {
             return Err(self.too_large(row));
         }
-        self.take(moved);
+        self.take(moved)?;
         let canons = self.pair.key_canons();
         let mut found: HashMap<Vec<u8>, String> = HashMap::new();
         for batch in &sink.batches {

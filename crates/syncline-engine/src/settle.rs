@@ -18,6 +18,7 @@ use crate::engine::{Engine, EngineError, Result};
 use crate::naming::{self, Naming};
 use crate::parts::OnRecord;
 use crate::spec::SyncSpec;
+use crate::waiting::Waiting;
 
 /// Everything the end of a run writes to the state.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -34,6 +35,9 @@ pub struct Settlement {
     pub positions: Vec<PositionRow>,
     /// Conflicts.
     pub conflicts: Vec<ConflictRow>,
+    /// What of these lists the state has already, because they were long.
+    #[serde(default)]
+    pub waiting: Waiting,
     /// What was seen of the source's transactions.
     pub observation: Option<(i64, Vec<String>)>,
     /// Tables that get their names once the run is committed.
@@ -82,7 +86,7 @@ impl Settlement {
 
     /// Conflicts of the run.
     pub(crate) fn conflicts_found(&self) -> u64 {
-        self.before.as_ref().map_or(0, |b| b.conflicts) + self.conflicts.len() as u64
+        self.before.as_ref().map_or(0, |b| b.conflicts) + self.waiting.conflicts + self.conflicts.len() as u64
     }
 
     /// Computed, never declared: succeeded only when every book balances and nothing was parked or held back.
@@ -97,7 +101,8 @@ impl Settlement {
             }
         }
         let sum = self.books();
-        Ok(if sum.parked + sum.held_back > 0 || self.deletions.iter().any(|d| !d.done) { RunStatus::Partial } else { RunStatus::Succeeded })
+        let not_made = self.waiting.not_made > 0 || self.deletions.iter().any(|d| !d.done);
+        Ok(if sum.parked + sum.held_back > 0 || not_made { RunStatus::Partial } else { RunStatus::Succeeded })
     }
 }
 
@@ -167,8 +172,8 @@ impl Engine {
             tx.close_parked(&run.sync, &run.scope, stream, key, outcome, self.clock.now()).await?;
         }
         syncline_connector::fail::passable("finish.parked")?;
-        tx.save_deletions(&s.deletions).await?;
-        tx.save_conflicts(&s.conflicts).await?;
+        self.write_waiting(tx, run).await?;
+        self.write_lists(tx, run, s).await?;
         for position in &s.positions {
             tx.save_position(position).await?;
         }
@@ -189,9 +194,6 @@ impl Engine {
         for (name, value) in &s.notes {
             tx.save_note(&run.sync, name, value).await?;
         }
-        for (stream, rows) in s.minted.iter().filter(|(_, rows)| !rows.is_empty()) {
-            tx.add_ids(&run.sync, stream, rows).await?;
-        }
         tx.drop_undo(&s.stale_undo).await?;
         if let Some(undone) = &s.undoes {
             tx.mark_undone(undone, &run.id).await?;
@@ -201,6 +203,15 @@ impl Engine {
         }
         for stream in &s.forgotten {
             tx.clear_segments(&run.sync, &run.scope, stream).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn write_lists(&self, tx: &mut dyn StateTx, run: &RunRow, s: &Settlement) -> Result<()> {
+        tx.save_deletions(&s.deletions).await?;
+        tx.save_conflicts(&s.conflicts).await?;
+        for (stream, rows) in s.minted.iter().filter(|(_, rows)| !rows.is_empty()) {
+            tx.add_ids(&run.sync, stream, rows).await?;
         }
         Ok(())
     }
@@ -233,6 +244,7 @@ impl Engine {
         if !done.undoable {
             tx.move_bases(&run.sync, &replaced_by(&run.id), None).await?;
         }
+        tx.drop_waiting(&run.id).await?;
         tx.finish_run(&run.id, &done.finish(status, self.clock.now(), Some(error))).await?;
         tx.commit().await?;
         Ok(())

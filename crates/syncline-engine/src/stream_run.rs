@@ -1,7 +1,5 @@
 //! One stream within a run: which rows are moved, which keys are deleted, and what that adds up to.
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use syncline_connector::{LargeFields, Predicate, RawChunk, Reject, Snapshot, StagedRun, WritePath};
 use syncline_model::{Key, LogicalType, RowBatch, Value};
@@ -18,7 +16,7 @@ use crate::pairing::Pair;
 use crate::pipeline::{Phase, RunContext};
 use crate::reach::{self, Ours};
 use crate::spec::{Edits, Mode};
-use crate::spill::RowSpool;
+use crate::spill::{HashTable, ListSpool, RowSpool};
 
 /// The share of the memory budget for keys that differ; more of them, and every row is read.
 const KEYS_SHARE: u64 = 8;
@@ -65,9 +63,9 @@ pub(crate) struct StreamResult {
     /// Open parked entries that this run tried again or covered.
     pub retried: Vec<String>,
     /// Conflicts.
-    pub conflicts: Vec<syncline_store::rows::ConflictRow>,
-    /// Fields that are written over an edit of the destination: its key, the column.
-    pub edited: BTreeSet<(String, String)>,
+    pub conflicts: ListSpool<syncline_store::rows::ConflictRow>,
+    /// Fields that are written over an edit of the destination, by [`crate::keep::edited`].
+    pub edited: HashTable,
     /// Sentences for the run.
     pub remarks: Vec<String>,
     /// Bases, spooled.
@@ -141,8 +139,8 @@ impl<'a> StreamRun<'a> {
             after_last: 0,
             cursor_max: None,
             retried: Vec::new(),
-            conflicts: Vec::new(),
-            edited: BTreeSet::new(),
+            conflicts: ListSpool::default(),
+            edited: HashTable::new(),
             remarks: Vec::new(),
             bases: None,
             started_ms: engine.clock.monotonic_ms(),
@@ -180,8 +178,7 @@ impl<'a> StreamRun<'a> {
         let mode = self.mode();
         self.result.mode = if self.context.options.key.is_some() { "key".into() } else { mode.as_str().into() };
         if let Some(done) = &self.pair.first_load {
-            self.take_first_load(done);
-            return Ok(());
+            return self.take_first_load(done);
         }
         if let Some(plan) = &self.context.options.plan {
             self.result.mode = "plan".into();
@@ -256,11 +253,12 @@ impl<'a> StreamRun<'a> {
     }
 
     /// Rows that are in the load table already: this run makes them visible, so this run counts them.
-    fn take_first_load(&mut self, done: &FirstLoad) {
-        self.take(done.moved.clone());
+    fn take_first_load(&mut self, done: &FirstLoad) -> Result<()> {
+        self.take(done.moved.clone())?;
         self.result.fetched += done.kept;
         self.result.in_scope = self.result.fetched;
         self.result.remarks.extend(done.remark(&self.pair.stream));
+        Ok(())
     }
 
     pub(crate) async fn move_selected(
@@ -281,7 +279,7 @@ impl<'a> StreamRun<'a> {
         let Some((rewrite, maps)) = staged.ids.rewriting(self.index) else {
             let mut moved = self.engine.move_rows(self.pair, memory, source, &mut sink, &selection).await?;
             let large = std::mem::take(&mut moved.large);
-            self.take(moved);
+            self.take(moved)?;
             return self.move_large(&large, source, dest, &mut sink).await;
         };
         let mut mapping = MappingSink { inner: &mut sink, rewrite, maps, pair: self.pair, refused: Vec::new() };
@@ -289,12 +287,13 @@ impl<'a> StreamRun<'a> {
         let large = std::mem::take(&mut moved.large);
         self.move_large(&large, source, dest, &mut mapping).await?;
         let refused = std::mem::take(&mut mapping.refused);
-        self.take(moved);
+        self.take(moved)?;
         self.result.parked.extend(refused);
+        crate::moving::refuse_too_many(self.pair, self.result.parked.len())?;
         self.refuse_when_strict()
     }
 
-    pub(crate) fn take(&mut self, moved: Moved) {
+    pub(crate) fn take(&mut self, moved: Moved) -> Result<()> {
         self.result.fetched += moved.fetched;
         self.result.parked.extend(moved.parked);
         self.result.after_last += moved.after_last;
@@ -304,6 +303,7 @@ impl<'a> StreamRun<'a> {
         {
             self.result.cursor_max = Some(new);
         }
+        crate::moving::refuse_too_many(self.pair, self.result.parked.len())
     }
 
     /// A cursor has to be seen to be remembered.
@@ -418,7 +418,7 @@ impl<'a> StreamRun<'a> {
         let may_read_all = self.pair.delete.is_none() || compare::has_comparable_key(self.pair);
         let share = self.context.sync.memory / KEYS_SHARE;
         let memory = compare::Memory {
-            decided_by: &staged.ids.fingerprint(self.index),
+            decided_by: &staged.ids.fingerprint(self.index)?,
             segments: &lookup,
             keys_bytes_max: may_read_all.then_some(share),
         };
@@ -556,7 +556,7 @@ impl<'a> StreamRun<'a> {
     /// The destination's key of a record that the source no longer has, if there is such a row and it is this stream's to delete.
     async fn owned_row(&self, key: &Key, keys: RowBatch, dest: &mut dyn Snapshot, staged: &mut Landing<'_>) -> Result<Option<RowBatch>> {
         let there = if compare::has_rewritten_key(self.pair) {
-            let Some(new) = staged.ids.new_key(self.index, self.pair, key) else { return Ok(None) };
+            let Some(new) = staged.ids.new_key(self.index, self.pair, key)? else { return Ok(None) };
             let mut ids = RowBatch::new(new.0.len());
             ids.push_row(new.0.iter().map(Value::view));
             ids

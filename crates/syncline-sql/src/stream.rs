@@ -51,6 +51,8 @@ pub struct Stream {
     pub mostly_changed: bool,
     /// What happened.
     pub outcome: StreamOutcome,
+    /// What the values of its rejects take.
+    rejected_bytes: usize,
 }
 
 /// How the before-images of a stream's staged rows are kept.
@@ -108,6 +110,7 @@ impl Stream {
             left_out: 0,
             mostly_changed: false,
             outcome: StreamOutcome { staged: loaded, ..StreamOutcome::default() },
+            rejected_bytes: 0,
         })
     }
 
@@ -163,7 +166,11 @@ impl Stream {
     }
 
     /// Sets a row aside, up to the limit.
-    pub fn reject(&mut self, reject: Reject) -> Result<()> {
+    pub fn reject(&mut self, mut reject: Reject) -> Result<()> {
+        if reject.row.len() == self.columns.len() {
+            let held = self.columns.iter().zip(&mut reject.row).filter(|(c, _)| !self.write.key.contains(&c.name));
+            held.for_each(|(_, v)| leave_out_large(v, &mut self.rejected_bytes));
+        }
         self.outcome.rejects.push(reject);
         if self.outcome.rejects.len() as u64 > self.write.rejects_max {
             return Err(Error::new(
@@ -174,6 +181,22 @@ impl Stream {
             .hint("look at the first ones with `syncline parked`; nothing of this run was written"));
         }
         Ok(())
+    }
+}
+
+/// Values of rows set aside that are held until the end of the run; of those beyond, the size.
+const REJECTED_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+fn leave_out_large(value: &mut Value, held: &mut usize) {
+    let bytes = match value {
+        Value::Text(s) | Value::Json(s) => s.len(),
+        Value::Bytes(b) => b.len(),
+        _ => return,
+    };
+    if *held + bytes > REJECTED_BYTES_MAX {
+        *value = Value::Large(bytes as u64);
+    } else {
+        *held += bytes;
     }
 }
 

@@ -28,6 +28,7 @@ macro_rules! store_conformance {
             runs: the_last_word_on_the_books_of_a_stream_wins,
             runs: runs_are_listed_newest_first_and_by_filter,
             runs: deletions_of_a_run_are_listed_once_each,
+            runs: lists_of_an_open_run_wait_in_order_until_they_are_forgotten,
             runs: an_undone_run_names_the_run_that_undid_it,
             runs: conflicts_are_listed_by_run_in_the_order_found,
             runs: what_belongs_to_a_run_needs_the_run,

@@ -24,7 +24,18 @@ pub trait StateStore: Send + Sync {
 /// transaction goes on.
 #[async_trait]
 pub trait StateTx:
-    RunTable + PositionTable + ParkedTable + BaseTable + SegmentTable + IdTable + ConflictTable + VerifyTable + AuditTable + LockTable + Send
+    RunTable
+    + WaitingTable
+    + PositionTable
+    + ParkedTable
+    + BaseTable
+    + SegmentTable
+    + IdTable
+    + ConflictTable
+    + VerifyTable
+    + AuditTable
+    + LockTable
+    + Send
 {
     /// Makes everything durable.
     async fn commit(self: Box<Self>) -> Result<()>;
@@ -59,6 +70,18 @@ pub trait RunTable {
     /// `keep` of each per sync, and closed parked rows last touched before it; returns how many runs. Open parked rows and the runs they
     /// came from stay.
     async fn prune_runs(&mut self, before: i64, keep: u32) -> Result<u64>;
+}
+
+/// Lists of an open run that grow with the rows it writes: they are kept here, piece by piece, and become part of the run's record with its
+/// commit, or are forgotten.
+#[async_trait]
+pub trait WaitingTable {
+    /// Adds a piece. Nothing of it counts until somebody reads it and writes it where it belongs.
+    async fn add_waiting(&mut self, run: &str, body: &str) -> Result<()>;
+    /// The first piece of a run whose number is above `after`, with its number.
+    async fn next_waiting(&mut self, run: &str, after: u64) -> Result<Option<(u64, String)>>;
+    /// Forgets all pieces of a run.
+    async fn drop_waiting(&mut self, run: &str) -> Result<()>;
 }
 
 /// Where each stream of a sync and scope stands (`sync_state`), and what was seen of the source's transactions.

@@ -19,6 +19,7 @@ mod segments;
 mod tests;
 mod transaction;
 mod verify;
+mod waiting;
 mod writer;
 
 use std::path::Path;

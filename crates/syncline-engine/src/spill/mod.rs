@@ -2,9 +2,13 @@
 //! however it ends.
 
 pub mod join;
+mod list;
+mod log;
 mod rows;
 mod table;
 
+pub use list::ListSpool;
+pub use log::RecordLog;
 pub use rows::RowSpool;
 pub use table::HashTable;
 

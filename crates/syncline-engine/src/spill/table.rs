@@ -16,11 +16,17 @@ const SLOT: usize = 16 + 8;
 const WINDOW: usize = 8;
 
 /// A number for each of any number of hashes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct HashTable {
     held: HashMap<u128, u64>,
     disk: Option<Disk>,
-    held_max: Option<usize>,
+    held_max: usize,
+}
+
+impl Default for HashTable {
+    fn default() -> Self {
+        Self::holding(HELD_MAX)
+    }
 }
 
 #[derive(Debug)]
@@ -39,23 +45,35 @@ impl HashTable {
     }
 
     /// One that goes to disk beyond `held_max` entries.
-    #[cfg(test)]
-    fn holding(held_max: usize) -> Self {
-        Self { held_max: Some(held_max), ..Self::default() }
+    #[must_use]
+    pub fn holding(held_max: usize) -> Self {
+        Self { held: HashMap::new(), disk: None, held_max }
+    }
+
+    /// How many it holds in memory.
+    #[must_use]
+    pub fn held_max(&self) -> usize {
+        self.held_max
+    }
+
+    /// How many have a number.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.disk.as_ref().map_or(self.held.len() as u64, |d| d.used)
     }
 
     /// Whether nothing has a number.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.held.is_empty() && self.disk.is_none()
+        self.len() == 0
     }
 
     /// The number of a hash.
     ///
     /// # Errors
     /// `temp_file`.
-    pub fn get(&mut self, hash: u128) -> Result<Option<u64>> {
-        match &mut self.disk {
+    pub fn get(&self, hash: u128) -> Result<Option<u64>> {
+        match &self.disk {
             None => Ok(self.held.get(&hash).copied()),
             Some(disk) => Ok(disk.find(hash)?.1),
         }
@@ -66,8 +84,8 @@ impl HashTable {
     /// # Errors
     /// `temp_file`.
     pub fn insert(&mut self, hash: u128, number: u64) -> Result<Option<u64>> {
-        if self.disk.is_none() && self.held.len() >= self.held_max.unwrap_or(HELD_MAX) {
-            let mut disk = Disk::new((self.held.len() as u64 * 4).next_power_of_two())?;
+        if self.disk.is_none() && self.held.len() >= self.held_max {
+            let mut disk = Disk::new((self.held.len() as u64 * 4).next_power_of_two().max(WINDOW as u64))?;
             for (hash, number) in std::mem::take(&mut self.held) {
                 disk.insert(hash, number)?;
             }
@@ -94,18 +112,20 @@ impl Disk {
         Ok(Self { file, slots, used: 0 })
     }
 
-    fn read(&mut self, slot: u64, slots: usize) -> Result<Vec<u8>> {
-        let mut bytes = vec![0; slots * SLOT];
-        self.file.seek(SeekFrom::Start(slot * SLOT as u64)).and_then(|_| self.file.read_exact(&mut bytes)).map_err(failed)?;
-        Ok(bytes)
+    fn read(&self, slot: u64, bytes: &mut [u8]) -> Result<()> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(slot * SLOT as u64)).and_then(|_| file.read_exact(bytes)).map_err(failed)
     }
 
     /// The slot of a hash and its number, or the empty slot where it belongs.
-    fn find(&mut self, hash: u128) -> Result<(u64, Option<u64>)> {
+    fn find(&self, hash: u128) -> Result<(u64, Option<u64>)> {
         let mut at = u64::try_from(hash >> 64).expect("invariant: half of the hash") & (self.slots - 1);
+        let mut window = [0; WINDOW * SLOT];
         loop {
             let ahead = usize::try_from(self.slots - at).map_or(WINDOW, |left| left.min(WINDOW));
-            for slot in self.read(at, ahead)?.chunks_exact(SLOT) {
+            let window = &mut window[..ahead * SLOT];
+            self.read(at, window)?;
+            for slot in window.chunks_exact(SLOT) {
                 let (there, number) = entry(slot);
                 match number.checked_sub(1) {
                     None => return Ok((at, None)),
@@ -139,7 +159,8 @@ impl Disk {
         let mut at = 0;
         while at < self.slots {
             let count = SLOTS_PER_READ.min(self.slots - at);
-            let bytes = self.read(at, usize::try_from(count).expect("invariant: a few thousand"))?;
+            let mut bytes = vec![0; usize::try_from(count).expect("invariant: a few thousand") * SLOT];
+            self.read(at, &mut bytes)?;
             for (hash, number) in bytes.chunks_exact(SLOT).map(entry).filter(|(_, n)| *n > 0) {
                 bigger.insert(hash, number - 1)?;
             }

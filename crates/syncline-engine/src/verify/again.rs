@@ -160,14 +160,14 @@ impl Again<'_> {
     async fn read(&self, side: &Side<'_>, keys: RowBatch, snapshot: &mut dyn Snapshot) -> Result<HashMap<u128, Fresh>> {
         let mut found: HashMap<u128, Fresh> = HashMap::new();
         let (mut scratch, mut name, mut staged) = (Vec::new(), Vec::new(), RowBatch::new(self.pair.columns.len()));
-        let keys = side.own_keys(keys);
+        let keys = side.own_keys(keys)?;
         if keys.is_empty() {
             return Ok(found);
         }
         let mut stream = snapshot.read(side.request(Some(keys))).await?;
         while let Some(batch) = stream.next().await? {
             let Batch::Rows(read) = batch else { continue };
-            let (whole, refused) = side.rows(&read, &mut staged);
+            let (whole, refused) = side.rows(&read, &mut staged)?;
             for row in whole.rows() {
                 let seen = side.see(row, &mut scratch, &mut name);
                 let fresh = found.entry(seen.key).or_default();

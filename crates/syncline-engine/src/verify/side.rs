@@ -5,6 +5,7 @@ use syncline_model::{Canon, Engine, Key, LogicalType, RowBatch, RowRef, Table, V
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::text::{self, Reading};
+use crate::engine::Result;
 use crate::mapped::IdMaps;
 use crate::moving::{self, Parked, batch_bytes, large_over};
 use crate::pairing::Pair;
@@ -125,32 +126,31 @@ impl Side<'_> {
     }
 
     /// The rows of a batch as the destination should have them, and those that the transformation refuses.
-    pub fn rows<'b>(&self, read: &'b RowBatch, scratch: &'b mut RowBatch) -> (&'b RowBatch, Vec<Parked>) {
+    pub fn rows<'b>(&self, read: &'b RowBatch, scratch: &'b mut RowBatch) -> Result<(&'b RowBatch, Vec<Parked>)> {
         if !self.computes {
-            return (read, Vec::new());
+            return Ok((read, Vec::new()));
         }
         let mut refused = Vec::new();
         moving::transform(self.pair, read, scratch, &mut refused);
         if let Some((ids, index)) = self.ids {
-            let (rewritten, unmapped) = ids.rewrite_known(index, self.pair, scratch);
+            let (rewritten, unmapped) = ids.rewrite_known(index, self.pair, scratch)?;
             *scratch = rewritten;
             refused.extend(unmapped);
         }
-        (scratch, refused)
+        Ok((scratch, refused))
     }
 
     /// These keys, named as the destination has them, as this side has them; keys it cannot have are left out.
-    #[must_use]
-    pub fn own_keys(&self, keys: RowBatch) -> RowBatch {
-        let Some((ids, index)) = self.ids else { return keys };
+    pub fn own_keys(&self, keys: RowBatch) -> Result<RowBatch> {
+        let Some((ids, index)) = self.ids else { return Ok(keys) };
         let at: Vec<usize> = (0..keys.width()).collect();
         let mut own = RowBatch::new(keys.width());
         for row in keys.rows() {
-            if let Some(legacy) = ids.legacy_key(index, self.pair, &Key::of(row, &at)) {
+            if let Some(legacy) = ids.legacy_key(index, self.pair, &Key::of(row, &at))? {
                 own.push_row(legacy.0.iter().map(Value::view));
             }
         }
-        own
+        Ok(own)
     }
 
     /// The cell of a staged column.

@@ -128,7 +128,7 @@ impl Engine {
             self.stop_if_asked()?;
             let Batch::Rows(read) = batch else { continue };
             rows += read.len() as u64;
-            let (whole, refused) = side.rows(&read, &mut staged);
+            let (whole, refused) = side.rows(&read, &mut staged)?;
             for row in whole.rows() {
                 let seen = side.see(row, &mut scratch, &mut name);
                 put(spool, &seen, &name, sample)?;

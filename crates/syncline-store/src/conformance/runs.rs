@@ -112,6 +112,23 @@ pub async fn runs_are_listed_newest_first_and_by_filter(store: &dyn StateStore) 
     }
 }
 
+pub async fn lists_of_an_open_run_wait_in_order_until_they_are_forgotten(store: &dyn StateStore) {
+    let mut tx = done(store.begin().await);
+    for run in ["0a", "0b"] {
+        done(tx.start_run(&super::sample::run(run, "shop", 1)).await);
+    }
+    for (run, body) in [("0a", "one"), ("0b", "other"), ("0a", "two")] {
+        done(tx.add_waiting(run, body).await);
+    }
+    let (first, one) = done(tx.next_waiting("0a", 0).await).expect("a piece");
+    let (second, two) = done(tx.next_waiting("0a", first).await).expect("another piece");
+    assert_eq!((one.as_str(), two.as_str()), ("one", "two"));
+    assert_eq!(done(tx.next_waiting("0a", second).await), None);
+    done(tx.drop_waiting("0a").await);
+    assert_eq!(done(tx.next_waiting("0a", 0).await), None);
+    assert_eq!(done(tx.next_waiting("0b", 0).await).map(|(_, body)| body).as_deref(), Some("other"), "another run's stay");
+}
+
 pub async fn deletions_of_a_run_are_listed_once_each(store: &dyn StateStore) {
     let row = |key: &str, done| DeletionRow {
         run: "0a".to_owned(),

@@ -11,6 +11,7 @@ mod hosts;
 mod kills;
 mod large;
 mod lies;
+mod memory;
 mod moving_source;
 mod parts;
 mod rig;

@@ -109,7 +109,12 @@ fn a_hundred_thousand_changes_of_every_kind_go_in_in_one_run_with_balanced_books
 
 /// The most memory that a run ever held, in KiB.
 fn peak_kib(world: &World) -> u64 {
-    let mut run = world.start(&["run", "--json"], &[]);
+    peak_of(world, &["run", "--json"]).1
+}
+
+/// What a command that succeeds says, and the most memory that it ever held, in KiB.
+pub fn peak_of(world: &World, args: &[&str]) -> (serde_json::Value, u64) {
+    let mut run = world.start(args, &[]);
     let status = format!("/proc/{}/status", run.id());
     let mut peak = 0;
     while run.try_wait().expect("the binary can be asked").is_none() {
@@ -118,8 +123,8 @@ fn peak_kib(world: &World) -> u64 {
         peak = peak.max(line.and_then(|n| n.parse().ok()).unwrap_or(0));
         std::thread::yield_now();
     }
-    crate::rig::Answer::of(&run.wait_with_output().expect("it ended")).ends_with(0);
-    peak
+    let answer = crate::rig::Answer::of(&run.wait_with_output().expect("it ended")).ends_with(0);
+    (answer.json(), peak)
 }
 
 // req: FR-013
