@@ -67,7 +67,7 @@ impl Builder<'_> {
             Predicate::Sql(pieces) => self.pieces(pieces),
             Predicate::Equals(name, value) => {
                 let column = column(self.table, name)?.clone();
-                self.bind(&column, value.view())?;
+                self.bind_equal(&column, value.view());
                 self.terms.push(equals(&column, "?"));
             }
             Predicate::IsNull(name) => {
@@ -89,7 +89,7 @@ impl Builder<'_> {
 
     fn compare(&mut self, name: &str, operator: &str, value: &Value) -> Result<()> {
         let column = column(self.table, name)?.clone();
-        self.bind(&column, value.view())?;
+        self.bind(&column, value.view());
         self.terms.push(match order::code(&Kind::of(&column)) {
             Some(code) => format!("syncline_compare({code}, {}, ?) {operator} 0", quote::name(name)),
             None => format!("{} {operator} ?", quote::name(name)),
@@ -101,10 +101,10 @@ impl Builder<'_> {
     fn beyond(&mut self, names: &[String], operator: &str, key: &[Value]) -> Result<()> {
         let columns = names.iter().map(|n| column(self.table, n).cloned()).collect::<Result<Vec<_>>>()?;
         for (column, value) in columns.iter().zip(key) {
-            self.bind(column, value.view())?;
+            self.bind(column, value.view());
         }
         let marks = if columns.len() == 1 { "?".to_owned() } else { format!("({})", vec!["?"; columns.len()].join(", ")) };
-        self.terms.push(format!("{} {operator} {marks}", tuple(&columns, "")));
+        self.terms.push(format!("{} {operator} {marks}", one_or_row(columns.iter().map(|c| quote::name(&c.name)).collect())));
         Ok(())
     }
 
@@ -130,7 +130,7 @@ impl Builder<'_> {
         for i in range {
             let row = keys.row(i);
             for (c, column) in columns.iter().enumerate() {
-                self.bind(column, row.get(c))?;
+                self.bind_equal(column, row.get(c));
             }
         }
         let tuple = format!("({})", vec!["?"; columns.len()].join(", "));
@@ -138,21 +138,29 @@ impl Builder<'_> {
             [_] => format!("({})", vec!["?"; rows].join(", ")),
             _ => format!("(VALUES {})", vec![tuple.as_str(); rows].join(", ")),
         };
-        self.terms.push(format!("{} IN {list}", self::tuple(&columns, "")));
+        let operands = |suffix: &str| one_or_row(columns.iter().map(|c| operand(c, suffix)).collect());
+        self.terms.push(format!("{} IN {list}", operands("")));
         if columns.iter().any(|c| c.loose_collation.is_some()) {
             // Bound once more: the first term finds the rows by index, the second tells `Abc` from `abc`.
             let again = self.params[self.params.len() - rows * columns.len()..].to_vec();
             self.params.extend(again);
-            self.terms.push(format!("{} IN {list}", self::tuple(&columns, " COLLATE BINARY")));
+            self.terms.push(format!("{} IN {list}", operands(" COLLATE BINARY")));
         }
         Ok(())
     }
 
-    fn bind(&mut self, column: &Column, value: ValueRef<'_>) -> Result<()> {
+    /// Binds what `operand` of the column is compared with.
+    fn bind_equal(&mut self, column: &Column, value: ValueRef<'_>) {
+        match spelled_freely(column) {
+            Some(code) if !value.is_null() => self.params.push(Param::Blob(order::encoded(code, value).into())),
+            _ => self.bind(column, value),
+        }
+    }
+
+    fn bind(&mut self, column: &Column, value: ValueRef<'_>) {
         // A value that the column cannot hold equals nothing in it; bound as it is it finds nothing.
         let param = Slot::of(column).encode(value).unwrap_or_else(|_| loose(&value.to_owned()));
         self.params.push(param.into_owned());
-        Ok(())
     }
 
     fn finish(self) -> Where {
@@ -161,15 +169,30 @@ impl Builder<'_> {
     }
 }
 
-fn equals(column: &Column, value: &str) -> String {
+/// The code of a column whose values others may have spelled in several ways (`2026-11-21T01:00`, `2026-11-21 01:00:00`): they are
+/// looked up by value. Of a column of our own making every value has one spelling, which an index finds.
+fn spelled_freely(column: &Column) -> Option<i64> {
+    let kind = Kind::of(column);
+    order::code(&kind).filter(|_| !kind.own)
+}
+
+/// The column as a value is looked up in it.
+fn operand(column: &Column, suffix: &str) -> String {
     let name = quote::name(&column.name);
+    match spelled_freely(column) {
+        Some(code) => format!("syncline_cell({code}, {name})"),
+        None => format!("{name}{suffix}"),
+    }
+}
+
+fn equals(column: &Column, value: &str) -> String {
+    let name = operand(column, "");
     if column.loose_collation.is_some() { format!("{name} = {value} COLLATE BINARY") } else { format!("{name} = {value}") }
 }
 
-/// A column, or a row value of several, each with `suffix`.
-fn tuple(columns: &[Column], suffix: &str) -> String {
-    let names: Vec<String> = columns.iter().map(|c| format!("{}{suffix}", quote::name(&c.name))).collect();
-    if names.len() == 1 { names.concat() } else { format!("({})", names.join(", ")) }
+/// An operand, or a row value of several.
+fn one_or_row(operands: Vec<String>) -> String {
+    if operands.len() == 1 { operands.concat() } else { format!("({})", operands.join(", ")) }
 }
 
 /// A value without a column to fit: the storage class nearest to it.

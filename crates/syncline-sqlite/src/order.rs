@@ -5,11 +5,15 @@ use std::cmp::Ordering;
 
 use rusqlite::functions::Context;
 use rusqlite::types::ValueRef as Stored;
-use syncline_model::{LogicalType as T, ValueRef, decimal};
+use syncline_model::batch::encode_cell;
+use syncline_model::{LogicalType as T, ValueRef, civil, decimal};
 
 use crate::affinity::Affinity;
 use crate::decode::decode;
 use crate::native::Kind;
+
+/// The code of UUIDs.
+const UUID: i64 = 6;
 
 /// The code under which `syncline_compare` orders a column; `None` where SQLite's own order is the order of the values.
 pub(crate) fn code(kind: &Kind) -> Option<i64> {
@@ -19,6 +23,7 @@ pub(crate) fn code(kind: &Kind) -> Option<i64> {
         T::Time { .. } | T::TimeSpan { .. } => 3,
         T::Timestamp { .. } => 4,
         T::TimestampTz { .. } => 5,
+        T::Uuid => UUID,
         _ => return None,
     })
 }
@@ -30,6 +35,7 @@ fn logical(code: i64) -> T {
         3 => T::Time { digits: 6 },
         4 => T::Timestamp { digits: 6 },
         5 => T::TimestampTz { digits: 6 },
+        UUID => T::Uuid,
         _ => T::Any,
     }
 }
@@ -46,10 +52,37 @@ pub(crate) fn compare(ctx: &Context<'_>) -> rusqlite::Result<Option<i64>> {
     Ok(Some(order as i64))
 }
 
+/// `syncline_cell(code, stored)`: the value in the model's encoding, the same for every spelling of it; NULL for NULL.
+pub(crate) fn cell(ctx: &Context<'_>) -> rusqlite::Result<Option<Vec<u8>>> {
+    let code = ctx.get(0)?;
+    let kind = Kind { logical: logical(code), affinity: Affinity::Text, own: false };
+    let mut scratch = String::new();
+    let value = decode(ctx.get_raw(1), &kind, &mut scratch);
+    Ok((!value.is_null()).then(|| encoded(code, value)))
+}
+
+/// What `syncline_cell` gives for a value.
+pub(crate) fn encoded(code: i64, value: ValueRef<'_>) -> Vec<u8> {
+    let mut cell = Vec::new();
+    match value {
+        // Read as the text that it is, as long as it is not spelled as a UUID usually is.
+        ValueRef::Text(text) if code == UUID => {
+            encode_cell(&mut cell, civil::parse_uuid(text).map_or(value, ValueRef::Uuid));
+        }
+        ValueRef::Decimal(text) => match decimal::normal(text) {
+            Some(normal) => encode_cell(&mut cell, ValueRef::Decimal(&normal)),
+            None => encode_cell(&mut cell, value),
+        },
+        other => encode_cell(&mut cell, other),
+    }
+    cell
+}
+
 fn by_value(a: ValueRef<'_>, b: ValueRef<'_>) -> Option<Ordering> {
     match (a, b) {
         (ValueRef::Decimal(a), ValueRef::Decimal(b)) => decimals(a, b),
         (ValueRef::Date(a), ValueRef::Date(b)) => Some(a.cmp(&b)),
+        (ValueRef::Uuid(a), ValueRef::Uuid(b)) => Some(a.cmp(&b)),
         (ValueRef::Time(a), ValueRef::Time(b))
         | (ValueRef::Timestamp(a), ValueRef::Timestamp(b))
         | (ValueRef::TimestampTz(a), ValueRef::TimestampTz(b)) => Some(a.cmp(&b)),

@@ -49,6 +49,32 @@ async fn a_stream_dropped_early_leaves_the_snapshot_usable() {
     }
 }
 
+// rule: R29
+#[tokio::test]
+async fn a_key_is_found_however_others_have_spelled_it() {
+    let files = Files::new();
+    files.script(
+        "s.db",
+        "CREATE TABLE t (at TIMESTAMP, day DATE, id UUID);
+         INSERT INTO t VALUES ('2026-11-21T01:00', '2026-11-21', '0A'), ('2026-11-21 01:00:00.000', '2026-11-22', '0193AA20-0000-7000-8000-00000000000F'), ('no time', 'no day', NULL)",
+    );
+    let mut source = files.source("s.db").await;
+    let t = table(&mut *source, "t").await;
+    let mut snapshot = source.snapshot().await.unwrap();
+    let at = syncline_model::civil::parse_timestamp("2026-11-21 01:00:00").unwrap();
+    let day = |text: &str| V::Date(syncline_model::civil::parse_date(text).unwrap());
+    for (columns, keys, found) in [
+        (vec!["at"], vec![vec![V::Timestamp(at)]], 2),
+        (vec!["at", "day"], vec![vec![V::Timestamp(at), day("2026-11-22")]], 1),
+        (vec!["at"], vec![vec![V::Text("no time".into())]], 1),
+        (vec!["id"], vec![vec![V::Uuid(syncline_model::civil::parse_uuid("0193aa20-0000-7000-8000-00000000000f").unwrap())]], 1),
+    ] {
+        let list = Predicate::KeyIn { columns: columns.iter().map(|c| (*c).to_owned()).collect(), keys: batch(&keys) };
+        assert_eq!(snapshot.count(&t, &[list]).await.unwrap(), found, "{columns:?}");
+    }
+    assert_eq!(snapshot.count(&t, &[Predicate::Equals("at".into(), V::Timestamp(at))]).await.unwrap(), 2);
+}
+
 // case: I2
 #[tokio::test]
 async fn key_lists_beyond_the_parameter_limit_are_cut_and_find_each_row_once() {

@@ -72,3 +72,34 @@ fn records_that_share_a_key_and_differ_are_all_set_aside_and_alike_ones_merge() 
         assert_eq!(by_key(&to), "1|one;2|right;4|same");
     }
 }
+
+// req: S0-TRUTH, S0-DELETE
+// rule: R8, R29
+#[test]
+fn a_key_that_others_spelled_in_their_own_way_is_found_again_and_never_taken_for_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    for (kind, keys) in [
+        ("TIMESTAMP", ["2026-11-21T01:00:00", "2026-11-21T02:00", "2026-11-21 03:00:00.000"]),
+        ("UUID", ["0193AA20-0000-7000-8000-00000000000A", "0193AA20-0000-7000-8000-00000000000B", "0193aa20-0000-7000-8000-00000000000c"]),
+    ] {
+        let (from, to) = (Side::sqlite(folder.path(), &format!("{kind}.db")), Side::postgres());
+        let [a, b, c] = keys;
+        from.execute(&format!(
+            "CREATE TABLE visit (k {kind} NOT NULL PRIMARY KEY, who TEXT); INSERT INTO visit VALUES ('{a}', 'ann'), ('{b}', 'bob'), ('{c}', 'cid')"
+        ));
+        to.execute(&format!("CREATE TABLE visit (k {kind} PRIMARY KEY, who text NOT NULL CHECK (who <> 'bob'))"));
+        let world = World::between(&from, &to, "    deletes: mirror\n    owns: table\n");
+        let run = world.run(&[], 3);
+        assert_eq!((book(&run, "created"), book(&run, "parked")), (2, 1), "{run}");
+        from.execute(&format!("UPDATE visit SET who = 'rob' WHERE k = '{b}'"));
+        world.syncline(&["parked", "--retry", "--all"]).ends_with(0);
+        assert_eq!((world.parked().len(), to.value("SELECT string_agg(who, ',' ORDER BY k) FROM visit")), (0, "ann,rob,cid".to_owned()));
+        from.execute(&format!("UPDATE visit SET who = 'anna' WHERE k = '{a}'"));
+        let run = world.run(&["--key", a, "--stream", "visit"], 0);
+        assert_eq!((book(&run, "updated"), book(&run, "deleted")), (1, 0), "{run}");
+        from.execute(&format!("UPDATE visit SET who = 'cilla' WHERE k = '{c}'"));
+        assert_eq!(book(&world.run(&[], 0), "updated"), 1);
+        assert_eq!(to.value("SELECT string_agg(who, ',' ORDER BY k) FROM visit"), "anna,rob,cilla");
+        world.syncline(&["verify"]).ends_with(0);
+    }
+}
