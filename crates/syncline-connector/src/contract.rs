@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::Serialize;
-use syncline_model::{Catalog, Column, Engine, Table, TableName, Value};
+use syncline_model::{Catalog, Column, Engine, RowBatch, Table, TableName, Value};
 
 use crate::Result;
 use crate::read::Snapshot;
-use crate::write::{CommitFate, Fit, LoadDdl, Marker, NewTable, RunSpec, StagedRun, TableDdl};
+use crate::write::{CommitFate, Fit, LoadDdl, Marker, NewTable, Reject, RunSpec, StagedRun, TableDdl};
 
 /// One configured instance of a connector.
 #[derive(Clone, Debug)]
@@ -161,6 +161,12 @@ pub trait Source: Send {
     async fn query_values(&mut self, sql: &str) -> Result<Vec<Value>>;
 }
 
+/// What a destination's encoder makes of rows without sending any: for plans.
+pub trait Trial: Send + Sync {
+    /// The rows that `StagedRun::stage` would refuse, each with its number in the batch. What only the server can tell is not among them.
+    fn refused(&self, columns: &[Column], rows: &RowBatch) -> Vec<(usize, Reject)>;
+}
+
 /// A connection in the role of destination.
 #[async_trait]
 pub trait Destination: Send {
@@ -182,6 +188,9 @@ pub trait Destination: Send {
     /// Runs schema changes (`ALTER TABLE … ADD COLUMN`, already as SQL from `add_column_ddl` or `ddl`), one after the other,
     /// and makes the bookkeeping tables (`syncline_marker`, `syncline_before`) where it may.
     async fn prepare(&mut self, statements: &[String]) -> Result<()>;
+
+    /// The encoder that `stage` uses.
+    fn trial(&self) -> Box<dyn Trial>;
 
     /// Opens a staged run. Fails without effect.
     async fn begin(&mut self, spec: RunSpec) -> Result<Box<dyn StagedRun>>;

@@ -9,7 +9,7 @@ pub mod fail;
 pub mod read;
 pub mod write;
 
-pub use contract::{Capabilities, ConnectionSpec, Connector, Destination, Finding, Identity, Role, Severity, Source};
+pub use contract::{Capabilities, ConnectionSpec, Connector, Destination, Finding, Identity, Role, Severity, Source, Trial};
 pub use error::{Error, ErrorKind, Result};
 pub use read::{
     Batch, DigestColumn, DigestKind, DigestRequest, LateCommitRule, Observation, Piece, Predicate, RawChunk, ReadForm, ReadRequest,

@@ -168,3 +168,16 @@ fn read_base(from: &mut impl Read) -> std::io::Result<(Vec<u8>, Vec<u64>)> {
     }
     Ok((key, hashes))
 }
+
+impl Engine {
+    /// What a stream that overwrites is about to write is no edit made at the destination: should `edits: keep` come back, bases of before
+    /// would call it one.
+    pub(crate) async fn forget_old_bases(&self, context: &RunContext<'_>, pairs: &[Pair]) -> Result<()> {
+        let mut tx = self.store.begin().await?;
+        for pair in pairs.iter().filter(|p| p.policy.edits == Edits::Overwrite) {
+            tx.clear_bases(&context.sync.name, context.scope, &pair.stream).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}

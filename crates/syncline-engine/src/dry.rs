@@ -1,11 +1,11 @@
 //! A staged run that writes nothing: it compares what would be written with what is there, for `plan`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use syncline_connector::{
     Applied, Batch, Error, LargeFields, Predicate, RawChunk, ReadForm, ReadRequest, Reject, SliceRequest, Snapshot, StagedRun,
-    StreamOutcome,
+    StreamOutcome, Trial,
 };
 use syncline_model::{Canon, Key, RowBatch, RowRef, ValueRef, canonical, json};
 
@@ -21,6 +21,7 @@ const DELETES_PER_READ: usize = 200;
 /// Compares instead of writing.
 pub struct DryRun<'a> {
     dest: Box<dyn Snapshot>,
+    trial: Box<dyn Trial>,
     pairs: &'a [Pair],
     memory: u64,
     outcomes: Vec<StreamOutcome>,
@@ -30,10 +31,10 @@ pub struct DryRun<'a> {
 }
 
 impl<'a> DryRun<'a> {
-    /// Looks at the destination through `dest`.
-    pub fn new(dest: Box<dyn Snapshot>, pairs: &'a [Pair], memory: u64, changes_max: usize) -> Self {
+    /// Looks at the destination through `dest`, and refuses what its encoder does.
+    pub fn new((dest, trial): (Box<dyn Snapshot>, Box<dyn Trial>), pairs: &'a [Pair], memory: u64, changes_max: usize) -> Self {
         let outcomes = pairs.iter().map(|_| StreamOutcome::default()).collect();
-        Self { dest, pairs, memory, outcomes, changes: Vec::new(), changes_max }
+        Self { dest, trial, pairs, memory, outcomes, changes: Vec::new(), changes_max }
     }
 
     fn note(&mut self, change: impl FnOnce() -> PlannedChange) {
@@ -198,13 +199,14 @@ fn field(pair: &Pair, c: usize, before: Option<RowRef<'_>>, after: Option<RowRef
 impl StagedRun for DryRun<'_> {
     async fn stage(&mut self, stream: usize, rows: &RowBatch) -> Result<Vec<Reject>> {
         let pair = &self.pairs[stream];
+        let refused: BTreeMap<usize, Reject> = self.trial.refused(&pair.columns, rows).into_iter().collect();
         let there = rows_by_key(pair, &keys_of(pair, rows), self.memory, &mut *self.dest).await?;
-        for row in rows.rows() {
+        for (_, row) in rows.rows().enumerate().filter(|(i, _)| !refused.contains_key(i)) {
             let old = there.get(&Key::of(row, &pair.key_at).canonical(&pair.key_canons())).map(|p| unpack(p, row.width()));
             let fields = old.as_ref().map(|old| differing(pair, row, old.row(0)));
             self.note_row(stream, row, old.as_ref(), fields);
         }
-        Ok(Vec::new())
+        Ok(refused.into_values().collect())
     }
 
     async fn stage_large(&mut self, stream: usize, row: &RowBatch, fields: &mut dyn LargeFields) -> Result<Option<Reject>> {

@@ -147,6 +147,7 @@ impl Engine {
         refuse_drift(&pairs)?;
         refuse_foreign_plan(context)?;
         fail::passable("run.planned")?;
+        self.forget_old_bases(context, &pairs).await?;
         self.prepare(&mut link, &pairs).await?;
         let mut settlement = Settlement { notes: identities, ..Settlement::default() };
         self.notice_lost_commits(context, &mut link, &mut settlement).await?;

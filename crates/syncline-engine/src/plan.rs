@@ -42,7 +42,7 @@ impl Engine {
         let mut dest = link.dest.snapshot().await?;
         let elsewhere = self.mapped_elsewhere(&context, &link, &going).await?;
         let mut ids = self.load_maps(&context, &going, &elsewhere, &link.dest_catalog, &mut *dest).await?;
-        let mut dry = DryRun::new(link.dest.snapshot().await?, &going, sync.memory, changes_max);
+        let mut dry = DryRun::new((link.dest.snapshot().await?, link.dest.trial()), &going, sync.memory, changes_max);
         let ours = crate::reach::Ours::of(&going);
         let mut results = Vec::new();
         for (index, pair) in going.iter().enumerate() {

@@ -4,18 +4,36 @@ use async_trait::async_trait;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use syncline_connector::write::{CommitFate, Marker, RunSpec, StagedRun};
-use syncline_connector::{Capabilities, Destination, Error, ErrorKind, Finding, Identity, Result, Role, Snapshot};
-use syncline_model::{Catalog, TableName};
+use syncline_connector::{Capabilities, Destination, Error, ErrorKind, Finding, Identity, Reject, Result, Role, Snapshot, Trial};
+use syncline_model::{Catalog, Column, RowBatch, RowRef, TableName};
 use syncline_sql::{Dialect as _, SqlRun};
 
 use crate::connect::Site;
 use crate::dialect::Sql;
+use crate::encode::Encoder;
 use crate::session::Session;
 use crate::{check, discover, fault, snapshot, source};
 
 pub(crate) struct Writer {
     pub(crate) conn: Conn,
     pub(crate) site: Site,
+}
+
+/// Encodes rows as they would be sent to staging, and sends none.
+struct Encoding {
+    packet_max: usize,
+}
+
+impl Trial for Encoding {
+    fn refused(&self, columns: &[Column], rows: &RowBatch) -> Vec<(usize, Reject)> {
+        let encoder = Encoder::new(columns, self.packet_max);
+        let mut out = Vec::new();
+        let mut one = |row: RowRef<'_>| {
+            out.clear();
+            encoder.row(&mut out, row).err()
+        };
+        rows.rows().enumerate().filter_map(|(i, row)| Some((i, *one(row)?))).collect()
+    }
 }
 
 #[async_trait]
@@ -58,6 +76,10 @@ impl Destination for Writer {
             }
         }
         Ok(())
+    }
+
+    fn trial(&self) -> Box<dyn Trial> {
+        Box::new(Encoding { packet_max: self.site.packet_max })
     }
 
     async fn begin(&mut self, spec: RunSpec) -> Result<Box<dyn StagedRun>> {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use syncline_connector::{
-    Capabilities, CommitFate, Destination, ErrorKind, Finding, Identity, Marker, Result, Role, RunSpec, Snapshot, StagedRun,
+    Capabilities, CommitFate, Destination, ErrorKind, Finding, Identity, Marker, Result, Role, RunSpec, Snapshot, StagedRun, Trial,
 };
 use syncline_model::{Catalog, TableName};
 use syncline_sql::{Dialect as _, SqlRun};
@@ -74,6 +74,10 @@ impl Destination for PgDestination {
             }
         }
         Ok(())
+    }
+
+    fn trial(&self) -> Box<dyn Trial> {
+        Box::new(crate::load::Encoding)
     }
 
     async fn begin(&mut self, spec: RunSpec) -> Result<Box<dyn StagedRun>> {

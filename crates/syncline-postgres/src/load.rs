@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use futures_util::SinkExt as _;
-use syncline_connector::{Error, Reject, Result};
+use syncline_connector::{Error, Reject, Result, Trial};
 use syncline_model::{Column, RowBatch, RowRef};
 use syncline_sql::{LoadPlace, LoadTarget};
 
@@ -27,6 +27,26 @@ pub fn binary_row(row: RowRef<'_>, targets: &[Target], columns: &[Column], stays
         }
     }
     None
+}
+
+/// Encodes rows as they would be sent to staging, and sends none.
+pub struct Encoding;
+
+impl Trial for Encoding {
+    fn refused(&self, columns: &[Column], rows: &RowBatch) -> Vec<(usize, Reject)> {
+        let targets: Vec<Target> = columns.iter().map(Target::of).collect();
+        let as_text = targets.iter().any(Target::as_text);
+        let (mut scratch, mut out) = ((Vec::new(), String::new()), Vec::new());
+        let mut one = |row: RowRef<'_>| {
+            out.clear();
+            if !as_text {
+                return binary_row(row, &targets, columns, false, &mut out);
+            }
+            let mut cells = row.cells().zip(&targets);
+            cells.find_map(|(v, target)| target.text(v, &mut scratch, &mut out).err().map(|e| reject(row, target, e)))
+        };
+        rows.rows().enumerate().filter_map(|(i, row)| Some((i, one(row)?))).collect()
+    }
 }
 
 /// A column of a new table stays without a value.

@@ -22,7 +22,12 @@ impl SqlRun {
         let removing: Vec<usize> = staged.into_iter().filter(|&s| self.streams[s].write.deletes == DeleteAction::Remove).collect();
         match (group.cyclic, self.dialect().cycle_insert()) {
             (true, CycleInsert::OneStatement) if !removing.is_empty() => self.remove_at_once(&removing).await,
-            (true, CycleInsert::ChecksOff) => self.remove_guarded(&removing).await,
+            (true, CycleInsert::ChecksOff) => {
+                if self.takes_rows_along(&removing) && self.remove_unlinked(&removing).await? {
+                    return Ok(());
+                }
+                self.remove_guarded(&removing).await
+            }
             _ => self.remove_each(&removing).await,
         }
     }
@@ -189,7 +194,7 @@ impl SqlRun {
         self.dialect().delete_from(&s.table, &s.deletions, &on, "1 = 1")
     }
 
-    async fn remove_each(&mut self, streams: &[usize]) -> Result<()> {
+    pub(crate) async fn remove_each(&mut self, streams: &[usize]) -> Result<()> {
         let before = self.staged_left(streams).await?;
         for &stream in streams {
             let sql = self.remove_sql(stream);

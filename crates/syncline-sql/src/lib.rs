@@ -7,6 +7,7 @@ mod bookkeeping;
 mod change;
 mod checks;
 mod delete;
+mod delete_along;
 mod drop;
 mod loaded;
 mod narrow;

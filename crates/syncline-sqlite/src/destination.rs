@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use syncline_connector::write::CommitFate;
 use syncline_connector::{
-    Capabilities, ConnectionSpec, Destination, Finding, Identity, Marker, Result, Role, RunSpec, Snapshot, StagedRun,
+    Capabilities, ConnectionSpec, Destination, Finding, Identity, Marker, Result, Role, RunSpec, Snapshot, StagedRun, Trial,
 };
 use syncline_model::{Catalog, TableName};
 use syncline_sql::{Dialect, SqlRun, SqlSession};
@@ -69,6 +69,10 @@ impl Destination for SqliteDestination {
                 Ok(())
             })
             .await
+    }
+
+    fn trial(&self) -> Box<dyn Trial> {
+        Box::new(crate::session::Encoding)
     }
 
     async fn begin(&mut self, spec: RunSpec) -> Result<Box<dyn StagedRun>> {

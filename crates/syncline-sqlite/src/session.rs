@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 use syncline_connector::write::CommitFate;
-use syncline_connector::{Error, ErrorKind, LargeFields, Marker, RawChunk, Reject, Result};
+use syncline_connector::{Error, ErrorKind, LargeFields, Marker, RawChunk, Reject, Result, Trial};
 use syncline_model::{Column, RowBatch, RowRef};
 use syncline_sql::{Dialect, LoadPlace, LoadTarget, SqlSession};
 
@@ -213,7 +213,7 @@ fn insert_all(conn: &Connection, target: &LoadTarget, rows: &RowBatch, operation
     let slots: Vec<Slot> = target.columns.iter().map(Slot::of).collect();
     let mut rejects = Vec::new();
     for row in rows.rows() {
-        let params = match encode_row(row, target, &slots) {
+        let params = match encode_row(row, &target.columns, &slots) {
             Ok(params) => params,
             Err(reject) => {
                 rejects.push(reject);
@@ -233,9 +233,19 @@ fn insert_all(conn: &Connection, target: &LoadTarget, rows: &RowBatch, operation
     Ok(rejects)
 }
 
-fn encode_row<'r>(row: RowRef<'r>, target: &LoadTarget, slots: &[Slot]) -> std::result::Result<Vec<Param<'r>>, Reject> {
+/// Encodes rows as they would be sent to staging, and sends none.
+pub(crate) struct Encoding;
+
+impl Trial for Encoding {
+    fn refused(&self, columns: &[Column], rows: &RowBatch) -> Vec<(usize, Reject)> {
+        let slots: Vec<Slot> = columns.iter().map(Slot::of).collect();
+        rows.rows().enumerate().filter_map(|(i, row)| Some((i, encode_row(row, columns, &slots).err()?))).collect()
+    }
+}
+
+fn encode_row<'r>(row: RowRef<'r>, columns: &[Column], slots: &[Slot]) -> std::result::Result<Vec<Param<'r>>, Reject> {
     let mut params = Vec::with_capacity(slots.len());
-    for ((cell, slot), column) in row.cells().zip(slots).zip(&target.columns) {
+    for ((cell, slot), column) in row.cells().zip(slots).zip(columns) {
         match slot.encode(cell) {
             Ok(param) => params.push(param),
             Err(refusal) => {

@@ -130,6 +130,8 @@ pub trait BaseTable {
     /// Moves all bases of `from` to the scope `to`, over what is there; forgets them where `to` is `None`. Bases are spooled under a name
     /// of their own while a run is open, and count only once it is committed.
     async fn move_bases(&mut self, sync: &str, from: &str, to: Option<&str>) -> Result<()>;
+    /// Forgets all bases of a stream.
+    async fn clear_bases(&mut self, sync: &str, scope: &str, stream: &str) -> Result<()>;
     /// Rows of base held for a sync, for `check`.
     async fn count_bases(&mut self, sync: &str) -> Result<u64>;
 }

@@ -119,9 +119,12 @@ pub async fn bases_come_back_in_the_order_of_the_keys(store: &dyn StateStore) {
     let keys = [c.clone(), b.clone(), a.clone()];
     assert_eq!(done(tx.load_bases("shop", "", "film", &keys).await), [None, Some(vec![8, 9]), Some(vec![0, u64::MAX])]);
     done(tx.drop_bases("shop", "", "film", &[b.clone(), c]).await);
+    done(tx.clear_bases("shop", "", "no such stream").await);
     assert_eq!(done(tx.load_bases("shop", "", "film", &[b, a]).await), [None, Some(vec![0, u64::MAX])]);
     assert_eq!(done(tx.count_bases("shop").await), 2);
     assert_eq!(done(tx.count_bases("lake").await), 0);
+    done(tx.clear_bases("shop", "", "film").await);
+    assert_eq!(done(tx.count_bases("shop").await), 1, "those of the other scope");
 }
 
 pub async fn remembered_digests_are_empty_once_the_shape_changed(store: &dyn StateStore) {

@@ -52,6 +52,17 @@ impl BaseTable for SqliteTx {
         self.step("move bases", move |c| move_bases(c, &sync, &from, to.as_deref())).await
     }
 
+    async fn clear_bases(&mut self, sync: &str, scope: &str, stream: &str) -> Result<()> {
+        let names = names(sync, scope, stream);
+        self.step("forget the bases of a stream", move |c| {
+            let Some(number) = number(c, &names)? else { return Ok(()) };
+            c.prepare_cached("delete from record_base where base_stream = ?1")?.execute([number])?;
+            c.prepare_cached("delete from base_streams where id = ?1")?.execute([number])?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn count_bases(&mut self, sync: &str) -> Result<u64> {
         let sync = sync.to_owned();
         self.step("count bases", move |c| {

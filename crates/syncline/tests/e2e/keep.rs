@@ -217,3 +217,22 @@ fn a_plan_says_which_fields_were_edited_at_the_destination_and_would_be_written_
     let said = world.syncline(&["conflicts", "last"]).ends_with(0).stdout;
     assert!(said.contains("changed on both sides since the last sync"), "{said}");
 }
+
+// rule: R6
+// req: S4-003
+#[test]
+fn bases_of_before_a_time_of_overwriting_never_make_an_edit_of_what_was_overwritten() {
+    let (from, to) = (Side::postgres(), Side::postgres());
+    from.execute("CREATE TABLE film (id int PRIMARY KEY, title text); INSERT INTO film VALUES (1, 'A'), (2, 'A')");
+    let keep = "    edits: keep\n    conflicts: source_wins\n";
+    let world = World::between(&from, &to, keep);
+    world.run(&[], 0);
+    world.configure(&crate::rig::config(&from, &to, ""));
+    from.execute("UPDATE film SET title = 'B' WHERE id = 1");
+    world.run(&[], 0);
+    // Only the source has changed since, and it looks as it did when both sides last agreed with `edits: keep`.
+    from.execute("UPDATE film SET title = 'A' WHERE id = 1");
+    world.configure(&crate::rig::config(&from, &to, keep));
+    world.run(&[], 0);
+    assert_eq!(to.content("film", &["id", "title"], "true"), "1|A;2|A");
+}

@@ -111,3 +111,35 @@ fn a_plan_file_is_refused_whole_when_one_of_its_rows_changed_on_either_side() {
         }
     }
 }
+
+// req: FR-012
+// rule: R21
+#[test]
+fn a_plan_foresees_the_rows_that_the_destination_cannot_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    for to in [Side::postgres(), Side::mariadb(), Side::sqlite(folder.path(), "to.db")] {
+        let from = Side::postgres();
+        from.execute(
+            "CREATE TABLE t (id int PRIMARY KEY, n bigint, word text, day timestamp);
+             INSERT INTO t VALUES (1, 1, 'a', '2024-01-01'), (2, 99999999999, 'b', NULL), (3, 3, 'too long a word', NULL), (4, 4, 'd', NULL), (5, 5, 'e', 'infinity')",
+        );
+        match to.kind() {
+            "sqlite" => to.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n TINYINT, word VARCHAR(5), day DATETIME)"),
+            "mysql" => to.execute("CREATE TABLE t (id int PRIMARY KEY, n int, word varchar(5), day datetime(6))"),
+            _ => to.execute("CREATE TABLE t (id int PRIMARY KEY, n int, word varchar(5), day timestamp)"),
+        }
+        let world = World::between(&from, &to, "    schema_changes: ignore\n");
+        let planned = || {
+            let plan = world.syncline(&["plan", "--json"]).ends_with(0).json();
+            let stream = plan[0]["streams"][0].clone();
+            (stream["creates"].clone(), stream["updates"].clone(), stream["parked"].clone())
+        };
+        let before = planned();
+        let answer = world.syncline(&["run", "--json"]);
+        let run = &answer.json()[0];
+        let by_code = run["streams"][0]["parked_by_code"].clone();
+        assert!(by_code.as_array().is_some_and(|l| !l.is_empty()), "{}: {}", to.kind(), answer.said());
+        assert_eq!(before, (run["books"]["created"].clone(), json!(0), by_code.clone()), "{}: {}", to.kind(), answer.said());
+        assert_eq!(planned(), (json!(0), json!(0), by_code), "{}", to.kind());
+    }
+}

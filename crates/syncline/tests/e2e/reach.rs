@@ -196,3 +196,37 @@ fn deletions_without_checks_leave_no_row_of_others_pointing_at_nothing() {
     assert_eq!(orphans, "0", "{}", run.said());
     assert!(to.value("SELECT count(*) FROM leaf WHERE id = 10") == "0" || run.code != Some(0), "{}", run.said());
 }
+
+// rule: R8, R23
+// case: D10
+#[test]
+fn rows_that_go_in_a_circle_take_along_what_the_policy_lets_go_along() {
+    let folder = tempfile::tempdir().unwrap();
+    for to in destinations(folder.path()) {
+        let kind = to.kind();
+        let from = Side::mariadb();
+        let ours = "CREATE TABLE store (id int PRIMARY KEY, boss int);
+            CREATE TABLE staff (id int PRIMARY KEY, store_id int NOT NULL, above int, FOREIGN KEY (store_id) REFERENCES store (id), FOREIGN KEY (above) REFERENCES staff (id));
+            INSERT INTO store VALUES (1, NULL), (2, NULL), (3, NULL); INSERT INTO staff VALUES (10, 1, NULL), (11, 1, 10), (12, 2, NULL), (13, 3, NULL);
+            UPDATE store SET boss = id + 9 WHERE id = 1";
+        from.execute(ours);
+        let circle = "ALTER TABLE store ADD FOREIGN KEY (boss) REFERENCES staff (id)";
+        from.execute(circle);
+        let world =
+            World::between(&from, &to, "    deletes: mirror\n    owns: table\n    cascade: allow\n    streams: { store: {}, staff: {} }\n");
+        world.run(&[], 0);
+        to.execute(
+            "CREATE TABLE desk (id int PRIMARY KEY, staff_id int, FOREIGN KEY (staff_id) REFERENCES staff (id) ON DELETE CASCADE);
+             CREATE TABLE badge (id int PRIMARY KEY, staff_id int, FOREIGN KEY (staff_id) REFERENCES staff (id) ON DELETE SET NULL);
+             INSERT INTO desk VALUES (1, 10), (2, 11), (3, 12); INSERT INTO badge VALUES (1, 11), (2, 12)",
+        );
+        from.execute(
+            "SET foreign_key_checks = 0; DELETE FROM staff WHERE id < 12; DELETE FROM store WHERE id = 1; SET foreign_key_checks = 1",
+        );
+        let run = world.run(&["--approve-deletes"], 0);
+        assert_eq!(book(&run, "deleted"), 3, "{kind}: {run}");
+        assert_eq!(to.content("desk", &["id", "staff_id"], "1 = 1"), "3|12", "{kind}");
+        assert_eq!(to.content("badge", &["id", "staff_id"], "1 = 1"), "1|~;2|12", "{kind}");
+        assert_eq!(to.content("staff", &["id"], "1 = 1"), "12;13", "{kind}");
+    }
+}
