@@ -27,6 +27,9 @@ pub enum Predicate {
     NotNull(String),
     /// `column >= value`: inclusive, for cursors and ranges.
     AtLeast(String, Value),
+    /// Rows that are not known to come before this value of a cursor: `column >= value`, or it has none, or one that has no place in the
+    /// order of the others (NULL; a number among SQLite's texts; a zero date of MySQL). In a form that an index of the column serves.
+    NotBefore(String, Value),
     /// `column < value`.
     Below(String, Value),
     /// Rows whose key comes after this one in the server's own order of the columns (none of them NULL).

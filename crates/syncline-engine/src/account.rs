@@ -8,6 +8,7 @@ use syncline_model::{Books, Key, LogicalType, RowBatch, Value, json};
 use syncline_store::rows::{DeletionRow, ParkedRow, PositionRow, StreamRow};
 
 use crate::compare::Seen;
+use crate::cursor;
 use crate::engine::{Engine, Result};
 use crate::horizon;
 use crate::link::Link;
@@ -62,7 +63,7 @@ impl Engine {
             // Deletions of their own read no rows: they close no entry, move no position and say nothing of the source.
             if phase != Phase::Deletions {
                 self.settle_parked(context, pair, &result, &all, source, settlement).await?;
-                settlement.positions.push(position(context, pair, &result, &now, &observations, now.at));
+                settlement.positions.push(position(context, pair, &result, &now, &observations));
                 if books.in_scope == 0 && result.mode != "incremental" && result.mode != "key" {
                     settlement.remarks.push(format!("stream `{}`: the source is complete but empty", pair.stream));
                 }
@@ -183,7 +184,7 @@ fn with_source_key(mut parked: Parked, pair: &Pair, index: usize, ids: &IdMaps) 
 fn books(result: &StreamResult, outcome: &StreamOutcome, parked: u64) -> Books {
     let (unchanged, kept) = result.settled;
     let changed = outcome.created + outcome.updated;
-    let is_window = result.mode == "incremental" && result.position.is_some();
+    let is_window = result.mode == "incremental" && result.position_in_force().is_some();
     Books {
         in_scope: result.in_scope,
         equal_by_digest: result.equal_by_digest,
@@ -298,52 +299,38 @@ pub(crate) fn log_refused(context: &RunContext<'_>, pair: &Pair, outcome: &Strea
     }
 }
 
+/// Where the stream stands after this run. A run of single records, or of a plan, has not looked at the others: nothing moves.
 fn position(
     context: &RunContext<'_>,
     pair: &Pair,
     result: &StreamResult,
     now: &Observation,
     before: &[syncline_store::rows::ObservationRow],
-    at: i64,
 ) -> PositionRow {
-    let old = result.position.as_ref();
-    // A run of single records, or of a plan, has not looked at the others.
-    let covered = result.mode != "key" && result.mode != "plan";
-    let mark = if covered {
-        horizon::mark(now, before, old.and_then(|p| p.mark), pair.policy.options.overlap_s)
-    } else {
-        old.and_then(|p| p.mark)
-    };
-    PositionRow {
+    let fresh = PositionRow {
         sync: context.sync.name.clone(),
         scope: context.scope.to_owned(),
         stream: pair.stream.clone(),
         collection_key: pair.collection_key(),
-        last_synced_at: if covered { Some(at) } else { old.and_then(|p| p.last_synced_at) },
-        mark,
-        cursor_json: if covered { next_cursor(pair, result, now) } else { old.and_then(|p| p.cursor_json.clone()) },
+        last_synced_at: None,
+        mark: None,
+        cursor_json: None,
         run: context.run.id.clone(),
-    }
-}
-
-/// Without a zone nobody knows the clock a timestamp was written by: such cursors step back this far, µs (R5.4).
-const ZONELESS_OVERLAP_US: i64 = 600 * 1_000_000;
-
-/// Where a cursor that is no instant stands. It moves only while no transaction is open that could still commit a
-/// smaller value; until then the next read starts where this one did.
-fn next_cursor(pair: &Pair, result: &StreamResult, now: &Observation) -> Option<String> {
-    let old = result.position.as_ref().and_then(|p| p.cursor_json.clone());
-    let cursor = pair.policy.options.cursor.as_ref().and_then(|c| pair.source.column(c))?;
-    let Some(max) = &result.cursor_max else { return old };
-    let stepped = match (max, &cursor.logical) {
-        (_, LogicalType::TimestampTz { .. }) => return old,
-        (Value::Timestamp(t), _) => {
-            let overlap = pair.policy.options.overlap_s.map_or(ZONELESS_OVERLAP_US, |s| i64::try_from(s).unwrap_or(0) * 1_000_000);
-            Value::Timestamp((*t).min(now.at) - overlap)
-        }
-        (other, _) => other.clone(),
+        shape: String::new(),
+        seen: Vec::new(),
     };
-    let may_move = now.open.is_empty() && now.mark.is_none_or(|m| m >= now.at);
-    let timed = matches!(stepped, Value::Timestamp(_));
-    if old.is_some() && !may_move && !timed { old } else { Some(json::from_value(stepped.view()).to_string()) }
+    if result.mode == "key" || result.mode == "plan" {
+        let PositionRow { last_synced_at, mark, cursor_json, shape, seen, .. } = result.position.clone().unwrap_or_else(|| fresh.clone());
+        return PositionRow { last_synced_at, mark, cursor_json, shape, seen, ..fresh };
+    }
+    let (old, overlap_s) = (result.position_in_force(), pair.policy.options.overlap_s);
+    let mark = horizon::mark(now, before, old.and_then(|p| p.mark), overlap_s);
+    let cursor = pair.policy.options.cursor.as_ref().and_then(|c| pair.source.column(c));
+    let next = match cursor {
+        Some(c) if !matches!(c.logical, LogicalType::TimestampTz { .. }) => {
+            cursor::next(old, result.cursor_max.as_ref(), now, before, mark, overlap_s)
+        }
+        Some(_) | None => cursor::Next::default(),
+    };
+    PositionRow { last_synced_at: Some(now.at), mark, cursor_json: next.start, shape: result.shape.clone(), seen: next.seen, ..fresh }
 }

@@ -1,7 +1,7 @@
 //! `check` and `discover`: reachable, rights, types, drift, and what is in force, with advice. Problems are findings.
 
 use syncline_connector::{ConnectionSpec, Finding, Severity};
-use syncline_model::{Catalog, TableName};
+use syncline_model::{Catalog, LogicalType, TableName};
 
 use syncline_store::rows::AuditRow;
 
@@ -121,6 +121,7 @@ fn pair_findings(pair: &Pair) -> Vec<Finding> {
     if pair.create.is_some() {
         list.push(finding(Severity::Good, "table_created", on(format!("`{}` will be created", pair.dest.name)), None));
     }
+    list.extend(cursor_findings(pair));
     if pair.policy.edits == Edits::Keep {
         let rows = pair.source.rows_estimate.unwrap_or(0);
         let text = on(format!("base for three-way sync: about {} MB of state", (rows * BASE_BYTES).div_ceil(1_000_000)));
@@ -136,6 +137,32 @@ fn pair_findings(pair: &Pair) -> Vec<Finding> {
         let ddl = format!("ALTER TABLE {} ENGINE=InnoDB", pair.dest.name);
         list.push(finding(Severity::Problem, "not_transactional", text, Some(ddl)));
     }
+    list
+}
+
+/// What a cursor cannot promise.
+fn cursor_findings(pair: &Pair) -> Vec<Finding> {
+    let Some(column) = pair.policy.options.cursor.as_ref().and_then(|c| pair.source.column(c)) else { return Vec::new() };
+    let on = |text: &str| format!("stream `{}`: cursor `{}` {text}", pair.stream, column.name);
+    let mut list = Vec::new();
+    if column.nullable {
+        let advice = Some("make the column NOT NULL, with a default and a trigger that set it".to_owned());
+        list.push(finding(Severity::Advice, "cursor_nullable", on("may be NULL: such rows are read in every run"), advice));
+    }
+    if pair.source.primary_key.contains(&column.name) {
+        let advice = Some("name a column that changes with every update, or use `mode: diff`".to_owned());
+        list.push(finding(Severity::Advice, "cursor_is_key", on("is part of the key: new rows are seen, changed ones are not"), advice));
+    }
+    let limit = match column.logical {
+        LogicalType::TimestampTz { .. } => None,
+        LogicalType::Timestamp { .. } | LogicalType::Date => Some(
+            "has no zone: runs step back an hour more than the overlap, for clocks that are set back; stamps of wrong clocks need an `overlap` as large as they are wrong",
+        ),
+        _ => Some(
+            "is no time: later values are taken to be greater than earlier ones, and one value far above the others hides those that follow it",
+        ),
+    };
+    list.extend(limit.map(|text| finding(Severity::Advice, "cursor_order", on(text), None)));
     list
 }
 

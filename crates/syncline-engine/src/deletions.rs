@@ -1,7 +1,7 @@
 //! Which deletions a run makes: only after a complete listing, only rows the stream owns, and never past the guard (R8, R11).
 
 use crate::pairing::Pair;
-use crate::spec::{Guard, Owns};
+use crate::spec::Guard;
 use crate::spill::RowSpool;
 
 /// What becomes of the rows that only the destination has.
@@ -20,7 +20,7 @@ pub struct Decision {
 pub fn decide(pair: &Pair, extra: RowSpool, owned: u64, source_rows: u64, approved: bool) -> Decision {
     let none = RowSpool::new(extra.width());
     let n = extra.len();
-    if n == 0 || pair.delete.is_none() || (pair.owns == Owns::Mapped && !crate::compare::has_rewritten_key(pair)) {
+    if n == 0 || pair.delete.is_none() {
         return Decision { delete: none, held: None, extra: n };
     }
     match trips(&pair.policy.guard, n, owned, source_rows) {

@@ -28,16 +28,34 @@ pub fn mark(now: &Observation, before: &[ObservationRow], old: Option<i64>, over
     new.max(old)
 }
 
-/// The newest look at the source none of whose transactions is still open.
-fn observed(now: &Observation, before: &[ObservationRow]) -> Option<i64> {
-    let open: BTreeSet<&String> = now.open.iter().collect();
-    let over = |list: &[String]| list.iter().all(|t| !open.contains(t));
-    let newest = before.iter().filter(|o| over(&o.open)).map(|o| o.at).max();
-    let own = now.open.is_empty().then_some(now.at);
-    newest.max(own).map(|at| at - SLACK)
+/// Every transaction that had begun at this instant of the source's clock is over, and what it wrote is in the run's snapshot. Other than for
+/// a mark no slack is taken off: this is to be compared with the times of earlier looks, not with stamps. `None`: nothing is proved.
+#[must_use]
+pub fn settled(now: &Observation, before: &[ObservationRow], overlap_s: Option<u64>) -> Option<i64> {
+    let proved = match now.rule {
+        LateCommitRule::Overlap { default_s } => Some(now.at - seconds(overlap_s.unwrap_or(u64::from(default_s)))),
+        LateCommitRule::StartTimes | LateCommitRule::Observations if now.open.is_empty() => Some(now.at),
+        LateCommitRule::StartTimes if now.mark.is_some() => now.mark.map(|m| m.min(now.at) - SLACK),
+        LateCommitRule::StartTimes | LateCommitRule::Observations => newest(now, before),
+    };
+    let asked = overlap_s.map(|s| now.at - seconds(s));
+    proved.map(|p| p.min(asked.unwrap_or(p)))
 }
 
-fn seconds(s: u64) -> i64 {
+/// The newest look at the source, this one included, none of whose transactions is still open.
+fn observed(now: &Observation, before: &[ObservationRow]) -> Option<i64> {
+    let own = now.open.is_empty().then_some(now.at);
+    newest(now, before).max(own).map(|at| at - SLACK)
+}
+
+fn newest(now: &Observation, before: &[ObservationRow]) -> Option<i64> {
+    let open: BTreeSet<&String> = now.open.iter().collect();
+    let over = |list: &[String]| list.iter().all(|t| !open.contains(t));
+    before.iter().filter(|o| over(&o.open)).map(|o| o.at).max()
+}
+
+/// Seconds as µs.
+pub(crate) fn seconds(s: u64) -> i64 {
     i64::try_from(s).unwrap_or(i64::MAX / 2_000_000).saturating_mul(1_000_000)
 }
 

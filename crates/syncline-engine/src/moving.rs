@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use syncline_connector::{Batch, LargeFields, Predicate, RawChunk, ReadForm, ReadRequest, Reject, Snapshot, fail};
 use syncline_model::{Key, RowBatch, RowRef, Value, ValueRef};
 
+use crate::cursor::is_after;
 use crate::engine::{Engine, EngineError, Result};
 use crate::pairing::Pair;
 
@@ -53,6 +54,8 @@ pub struct Moved {
     pub after_last: u64,
     /// Largest cursor seen.
     pub cursor_max: Option<Value>,
+    /// Rows without a cursor.
+    pub without_cursor: u64,
 }
 
 impl Moved {
@@ -60,6 +63,7 @@ impl Moved {
     pub fn add(&mut self, more: Self) {
         self.fetched += more.fetched;
         self.after_last += more.after_last;
+        self.without_cursor += more.without_cursor;
         self.parked.extend(more.parked);
         if let Some(new) = more.cursor_max
             && self.cursor_max.as_ref().is_none_or(|m| is_after(new.view(), m.view()))
@@ -107,23 +111,11 @@ impl Selection {
             if watch.last.is_none_or(|last| at.is_none_or(|t| t >= last)) {
                 moved.after_last += 1;
             }
+            moved.without_cursor += u64::from(v.is_null());
             if !v.is_null() && moved.cursor_max.as_ref().is_none_or(|m| is_after(v, m.view())) {
                 moved.cursor_max = Some(v.to_owned());
             }
         }
-    }
-}
-
-/// Order of cursor values of one column. Values of different kinds have none: the first one stays.
-pub(crate) fn is_after(a: ValueRef<'_>, b: ValueRef<'_>) -> bool {
-    match (a, b) {
-        (ValueRef::I64(a), ValueRef::I64(b)) => a > b,
-        (ValueRef::U64(a), ValueRef::U64(b)) => a > b,
-        (ValueRef::F64(a), ValueRef::F64(b)) => a > b,
-        (ValueRef::Date(a), ValueRef::Date(b)) => a > b,
-        (ValueRef::Timestamp(a), ValueRef::Timestamp(b)) | (ValueRef::TimestampTz(a), ValueRef::TimestampTz(b)) => a > b,
-        (ValueRef::Text(a), ValueRef::Text(b)) => a > b,
-        _ => false,
     }
 }
 

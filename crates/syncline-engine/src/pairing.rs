@@ -234,6 +234,7 @@ impl Builder<'_> {
         let name = self.destination_name(&policy);
         let existing = self.to.catalog.table(&name).cloned();
         let key_source = self.key(&policy)?;
+        self.judge_cursor(&policy)?;
         let mut drift = self.source_drift(&policy, existing.as_ref());
         let mut targets = self.targets(&policy)?;
         let mut alter = Vec::new();
@@ -256,7 +257,37 @@ impl Builder<'_> {
         };
         let reads = Transform::reads(self.source, &targets).map_err(|e| self.fail(e.code(), &e, e.hint()))?;
         let transform = Transform::compile(self.source, &reads, &targets).map_err(|e| self.fail(e.code(), &e, e.hint()))?;
-        self.assemble(policy, dest, made, alter, key_source, targets, reads, transform, drift)
+        let pair = self.assemble(policy, dest, made, alter, key_source, targets, reads, transform, drift)?;
+        self.owns_something(&pair)?;
+        Ok(pair)
+    }
+
+    fn judge_cursor(&self, policy: &Policy) -> Result<()> {
+        let Some(cursor) = &policy.options.cursor else { return Ok(()) };
+        match self.source.column(cursor) {
+            None => Err(self.unknown_column("cursor", cursor)),
+            Some(c) if crate::cursor::can_order(&c.logical) => Ok(()),
+            Some(c) => {
+                let message = format!("cursor `{cursor}` is of type {}: a later value is not a greater one", c.native);
+                Err(self.fail(
+                    "cursor_unusable",
+                    message,
+                    "name a column with a time or a growing number, or use `mode: diff` without `cursor`",
+                ))
+            }
+        }
+    }
+
+    /// Without ids no row has an id mapping: deletions that touch only such rows would silently touch none (R8).
+    fn owns_something(&self, pair: &Pair) -> Result<()> {
+        if pair.delete.is_none() || pair.owns == Owns::Table || crate::compare::has_rewritten_key(pair) {
+            return Ok(());
+        }
+        let hint = format!(
+            "write `owns: table` if every row of `{}` belongs to this stream, map its `ids`, or set `deletes: ignore`",
+            pair.dest.name
+        );
+        Err(self.fail("owns_nothing", "`deletes` is set with `owns: mapped`, and the stream maps no `ids`: it owns no row", hint))
     }
 
     /// Source columns whose ids are rewritten: `None` for the stream's own key, else the stream they point to.

@@ -112,14 +112,21 @@ fn shape_of(pair: &Pair) -> StreamPlan {
     }
 }
 
+/// What a person should know of how the stream is read.
+fn note(result: &StreamResult) -> Option<String> {
+    let remembered = (result.digest == Some(crate::compare::Choice::Remembered))
+        .then(|| "columns that SQL cannot compare: segments that changed since the last agreeing run are read whole".to_owned());
+    let sentences: Vec<String> = remembered.into_iter().chain(result.remarks.iter().cloned()).collect();
+    (!sentences.is_empty()).then(|| sentences.join("; "))
+}
+
 fn stream_plan(pair: &Pair, result: &StreamResult, outcome: &syncline_connector::StreamOutcome) -> StreamPlan {
     let mut by_code: BTreeMap<String, u64> = BTreeMap::new();
     result.parked.iter().for_each(|p| *by_code.entry(p.code.clone()).or_default() += 1);
     StreamPlan {
         mode: result.mode.clone(),
         digest: result.digest.map_or("none", |d| d.as_str()).to_owned(),
-        note: (result.digest == Some(crate::compare::Choice::Remembered))
-            .then(|| "columns that SQL cannot compare: segments that changed since the last agreeing run are read whole".to_owned()),
+        note: note(result),
         in_scope: result.in_scope,
         creates: outcome.created,
         updates: outcome.updated,

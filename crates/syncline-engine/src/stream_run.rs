@@ -11,10 +11,11 @@ use crate::engine::{Engine, EngineError, Result};
 use crate::first_load::FirstLoad;
 use crate::link::Link;
 use crate::mapped::{IdMaps, MappingSink};
-use crate::moving::{Moved, Parked, Selection, Sink, Watch};
+use crate::moving::{Moved, Parked, Selection, Sink};
 use crate::pairing::Pair;
 use crate::pipeline::{Phase, RunContext};
 use crate::reach::{self, Ours};
+use crate::shape;
 use crate::spec::{Edits, Mode};
 use crate::spill::{HashTable, ListSpool, RowSpool};
 
@@ -56,6 +57,10 @@ pub(crate) struct StreamResult {
     pub seen: Option<compare::Seen>,
     /// Position before this run.
     pub position: Option<PositionRow>,
+    /// What a position rests on now.
+    pub shape: String,
+    /// Rows of a window that are in it for want of a cursor.
+    pub without_cursor: u64,
     /// Rows of the window that are not older than the last success.
     pub after_last: u64,
     /// Largest cursor seen.
@@ -74,6 +79,13 @@ pub(crate) struct StreamResult {
     pub started_ms: u64,
     /// Time until it was staged, where what comes after is shared with other streams.
     pub staged_ms: Option<u64>,
+}
+
+impl StreamResult {
+    /// The position, where it speaks of the stream as it is now.
+    pub fn position_in_force(&self) -> Option<&PositionRow> {
+        self.position.as_ref().filter(|p| shape::still_holds(&p.shape, &self.shape))
+    }
 }
 
 pub(crate) struct StreamRun<'a> {
@@ -136,6 +148,8 @@ impl<'a> StreamRun<'a> {
             extra: 0,
             seen: None,
             position: None,
+            shape: shape::of_position(pair),
+            without_cursor: 0,
             after_last: 0,
             cursor_max: None,
             retried: Vec::new(),
@@ -193,10 +207,10 @@ impl<'a> StreamRun<'a> {
         }
         let fresh = self.pair.create.is_some();
         if compare::has_rewritten_key(self.pair) {
-            return self.stage_mapped(mode, fresh, source, dest, staged).await;
+            return self.stage_mapped(fresh, source, dest, staged).await;
         }
         // Before anything looks at the whole destination: a window costs what changed, not what is there.
-        if let (Mode::Incremental, Some(from)) = (mode, self.window()) {
+        if let Some(from) = self.window(source, dest).await? {
             return self.stage_window(from, source, dest, staged).await;
         }
         let dest_rows = if fresh { 0 } else { dest.count(&self.pair.dest, &self.pair.filter_dest).await? };
@@ -206,7 +220,7 @@ impl<'a> StreamRun<'a> {
         }
     }
 
-    fn mode(&self) -> Mode {
+    pub(crate) fn mode(&self) -> Mode {
         self.context.options.mode.unwrap_or(self.pair.policy.mode)
     }
 
@@ -231,25 +245,6 @@ impl<'a> StreamRun<'a> {
         tx.commit().await?;
         self.result.retried = open.into_iter().map(|p| p.key_json).collect();
         Ok(())
-    }
-
-    /// Where an incremental read starts; `None` when nothing proves that anything was synced before.
-    fn window(&self) -> Option<Predicate> {
-        // Rows outside the window have no value yet of a column that is new.
-        if self.pair.has_new_column || !self.pair.alter.is_empty() {
-            return None;
-        }
-        let cursor = self.pair.policy.options.cursor.clone()?;
-        let position = self.result.position.as_ref()?;
-        let column = self.pair.source.column(&cursor)?;
-        let value = match column.logical {
-            LogicalType::TimestampTz { .. } => Value::TimestampTz(position.mark?),
-            _ => {
-                let json = serde_json::from_str(position.cursor_json.as_ref()?).ok()?;
-                syncline_model::json::to_value(&json)?
-            }
-        };
-        Some(Predicate::AtLeast(cursor, value))
     }
 
     /// Rows that are in the load table already: this run makes them visible, so this run counts them.
@@ -297,24 +292,14 @@ impl<'a> StreamRun<'a> {
         self.result.fetched += moved.fetched;
         self.result.parked.extend(moved.parked);
         self.result.after_last += moved.after_last;
+        self.result.without_cursor += moved.without_cursor;
         // Rows that are read again by key, after those of the window, may be older.
         if let Some(new) = moved.cursor_max
-            && self.result.cursor_max.as_ref().is_none_or(|max| crate::moving::is_after(new.view(), max.view()))
+            && self.result.cursor_max.as_ref().is_none_or(|max| crate::cursor::is_after(new.view(), max.view()))
         {
             self.result.cursor_max = Some(new);
         }
         crate::moving::refuse_too_many(self.pair, self.result.parked.len())
-    }
-
-    /// A cursor has to be seen to be remembered.
-    fn watch(&self) -> Option<Watch> {
-        let by_key = self.context.options.key.is_some() || self.context.options.keys.is_some();
-        if self.mode() != Mode::Incremental || by_key {
-            return None;
-        }
-        let cursor = self.pair.policy.options.cursor.as_ref()?;
-        let column = self.pair.reads.iter().position(|r| r == cursor)?;
-        Some(Watch { column, last: self.result.position.as_ref().and_then(|p| p.last_synced_at) })
     }
 
     /// What the source lacks is looked for in another transaction of this run. Where nothing is to be deleted there is none, and such rows
@@ -366,13 +351,12 @@ impl<'a> StreamRun<'a> {
     /// window) is read, and deletions follow from the ids that no source record maps to.
     async fn stage_mapped(
         &mut self,
-        mode: Mode,
         fresh: bool,
         source: &mut dyn Snapshot,
         dest: &mut dyn Snapshot,
         staged: &mut Landing<'_>,
     ) -> Result<()> {
-        if let (Mode::Incremental, Some(from)) = (mode, self.window()) {
+        if let Some(from) = self.window(source, dest).await? {
             return self.stage_window(from, source, dest, staged).await;
         }
         if self.phase != Phase::Deletions {
@@ -466,7 +450,7 @@ impl<'a> StreamRun<'a> {
     }
 
     /// Moves rows by source key. A key that is gone meanwhile cannot happen: one snapshot serves the whole run.
-    async fn move_keys(
+    pub(crate) async fn move_keys(
         &mut self,
         keys: &RowBatch,
         source: &mut dyn Snapshot,
@@ -491,27 +475,6 @@ impl<'a> StreamRun<'a> {
             let filter = vec![Predicate::KeyIn { columns: self.pair.key_source.clone(), keys: part? }];
             self.move_selected(filter, false, source, dest, staged).await?;
         }
-        Ok(())
-    }
-
-    /// The rows of the window, and the parked ones again.
-    async fn stage_window(
-        &mut self,
-        from: Predicate,
-        source: &mut dyn Snapshot,
-        dest: &mut dyn Snapshot,
-        staged: &mut Landing<'_>,
-    ) -> Result<()> {
-        if self.phase == Phase::Deletions {
-            return Ok(());
-        }
-        self.engine.progress.stream_started(&self.pair.stream, "read", None);
-        self.move_selected(vec![from], false, source, dest, staged).await?;
-        let keys = self.keys_from_json(&self.result.retried);
-        if !keys.is_empty() {
-            self.move_keys(&keys, source, dest, staged).await?;
-        }
-        self.result.in_scope = self.result.fetched;
         Ok(())
     }
 
@@ -590,7 +553,7 @@ impl<'a> StreamRun<'a> {
         Ok(())
     }
 
-    fn keys_from_json(&self, list: &[String]) -> RowBatch {
+    pub(crate) fn keys_from_json(&self, list: &[String]) -> RowBatch {
         let mut keys = RowBatch::new(self.pair.key_at.len());
         for key in list.iter().filter_map(|k| Key::from_json(k)).filter(|k| k.0.len() == self.pair.key_at.len()) {
             keys.push_row(key.0.iter().map(Value::view));

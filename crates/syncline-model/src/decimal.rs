@@ -1,6 +1,7 @@
 //! Exact decimals as text. `NaN`, `Infinity` and `-Infinity` are the only words.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 /// The parts of a finite decimal: sign, digits before and after the point, leading zeros cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +85,30 @@ pub fn fits(text: &str, precision: u32, scale: u32) -> bool {
     fraction.len() <= scale as usize && p.whole.len() <= whole_max
 }
 
+/// Which of two decimals is the greater by value, whatever their spelling: `-Infinity` before all others, `NaN` behind them. `None` for what
+/// is no decimal.
+#[must_use]
+pub fn compare(a: &str, b: &str) -> Option<Ordering> {
+    let (a, b) = (normal(a)?, normal(b)?);
+    let rank = |s: &str| -> i8 {
+        match s {
+            "-Infinity" => -2,
+            "Infinity" => 2,
+            "NaN" => 3,
+            "0" => 0,
+            s if s.starts_with('-') => -1,
+            _ => 1,
+        }
+    };
+    let by_rank = rank(&a).cmp(&rank(&b));
+    if by_rank != Ordering::Equal || rank(&a).abs() != 1 {
+        return Some(by_rank);
+    }
+    let (x, y) = (parts(&a)?, parts(&b)?);
+    let size = x.whole.len().cmp(&y.whole.len()).then(x.whole.cmp(y.whole)).then(x.fraction.cmp(y.fraction));
+    Some(if x.negative { size.reverse() } else { size })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +151,24 @@ mod tests {
                 let again = normal(&n).map(|c| c.into_owned());
                 prop_assert_eq!(again.as_deref(), Some(&*n));
             }
+        }
+    }
+
+    #[test]
+    fn the_words_lie_at_the_ends() {
+        let sorted = ["-Infinity", "-10", "-9.5", "-0.1", "0", "0.05", "0.5", "9", "10", "Infinity", "NaN"];
+        for (i, a) in sorted.iter().enumerate() {
+            for (j, b) in sorted.iter().enumerate() {
+                assert_eq!(compare(a, b), Some(i.cmp(&j)), "{a} {b}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn decimals_order_as_numbers_do(a in -100_000i64..100_000, b in -100_000i64..100_000, scale in 0u32..4) {
+            let text = |n: i64| format!("{}{}.{:03}", if n < 0 { "-" } else { "" }, n.abs() / 1000, n.abs() % 1000) + &"0".repeat(scale as usize);
+            prop_assert_eq!(compare(&text(a), &text(b)), Some(a.cmp(&b)));
         }
     }
 }

@@ -79,6 +79,7 @@ fn condition(out: &mut Bound, table: &Table, p: &Predicate) -> Result<()> {
         }
         Predicate::Equals(name, v) => compare(out, column(table, name)?, "=", v),
         Predicate::AtLeast(name, v) => compare(out, column(table, name)?, ">=", v),
+        Predicate::NotBefore(name, v) => not_before(out, column(table, name)?, v),
         Predicate::Below(name, v) => compare(out, column(table, name)?, "<", v),
         Predicate::IsNull(name) => {
             out.sql.push_str(&format!(" AND {} IS NULL", quote::name(&column(table, name)?.name)));
@@ -126,6 +127,20 @@ fn beyond(out: &mut Bound, table: &Table, columns: &[String], after: bool, key: 
 fn compare(out: &mut Bound, column: &Column, operator: &str, v: &Value) {
     let (placeholder, param) = against(column, v.view());
     out.push(&format!(" AND {} {operator} {placeholder}", quote::name(&column.name)), param);
+}
+
+/// Zero dates are before every other one and say as little as NULL.
+fn not_before(out: &mut Bound, column: &Column, v: &Value) {
+    let name = quote::name(&column.name);
+    let (placeholder, param) = against(column, v.view());
+    out.push(&format!(" AND ({name} >= {placeholder}"), param);
+    if column.nullable {
+        out.sql.push_str(&format!(" OR {name} IS NULL"));
+    }
+    if matches!(column.logical, LogicalType::Date | LogicalType::Timestamp { .. } | LogicalType::TimestampTz { .. }) {
+        out.sql.push_str(&format!(" OR {name} < '1000-01-01'"));
+    }
+    out.sql.push(')');
 }
 
 /// One chunk of a key list. Under a coarse collation the index finds candidates and the bytes decide.

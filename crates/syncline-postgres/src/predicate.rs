@@ -45,7 +45,8 @@ fn condition(table: &Table, filter: &[Predicate], cut: Option<(usize, Range<usiz
 }
 
 fn one(table: &Table, predicate: &Predicate, range: Option<Range<usize>>) -> Result<String> {
-    let compare = |name: &str, op: &str, value| Ok(format!("{} {op} {}", quoted(table, name)?, sql::value_literal(value)?));
+    let compare =
+        |name: &str, op: &str, value| -> Result<String> { Ok(format!("{} {op} {}", quoted(table, name)?, sql::value_literal(value)?)) };
     match predicate {
         Predicate::Sql(pieces) => {
             let mut text = String::from("(");
@@ -61,6 +62,10 @@ fn one(table: &Table, predicate: &Predicate, range: Option<Range<usize>>) -> Res
         }
         Predicate::Equals(name, value) => compare(name, "=", value),
         Predicate::AtLeast(name, value) => compare(name, ">=", value),
+        Predicate::NotBefore(name, value) if column(table, name)?.nullable => {
+            Ok(format!("({} OR {} IS NULL)", compare(name, ">=", value)?, quoted(table, name)?))
+        }
+        Predicate::NotBefore(name, value) => compare(name, ">=", value),
         Predicate::Below(name, value) => compare(name, "<", value),
         Predicate::NotNull(name) => Ok(format!("{} IS NOT NULL", quoted(table, name)?)),
         Predicate::IsNull(name) => Ok(format!("{} IS NULL", quoted(table, name)?)),

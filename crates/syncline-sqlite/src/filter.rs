@@ -79,6 +79,7 @@ impl Builder<'_> {
                 self.terms.push(format!("{} IS NOT NULL", quote::name(name)));
             }
             Predicate::AtLeast(name, value) => self.compare(name, ">=", value)?,
+            Predicate::NotBefore(name, value) => self.not_before(name, value)?,
             Predicate::Below(name, value) => self.compare(name, "<", value)?,
             Predicate::After { columns, key } => self.beyond(columns, ">", key)?,
             Predicate::UpTo { columns, key } => self.beyond(columns, "<=", key)?,
@@ -93,6 +94,19 @@ impl Builder<'_> {
         self.terms.push(match order::code(&Kind::of(&column)) {
             Some(code) => format!("syncline_compare({code}, {}, ?) {operator} 0", quote::name(name)),
             None => format!("{} {operator} ?", quote::name(name)),
+        });
+        Ok(())
+    }
+
+    fn not_before(&mut self, name: &str, value: &Value) -> Result<()> {
+        let column = column(self.table, name)?.clone();
+        self.bind(&column, value.view())?;
+        let quoted = quote::name(name);
+        // Numbers come before all texts, whatever they say.
+        let numbers = if matches!(value, Value::Text(_)) { format!(" OR {quoted} < ''") } else { String::new() };
+        self.terms.push(match order::code(&Kind::of(&column)) {
+            Some(code) => format!("NOT syncline_before({code}, {quoted}, ?)"),
+            None => format!("({quoted} >= ? OR {quoted} IS NULL{numbers})"),
         });
         Ok(())
     }

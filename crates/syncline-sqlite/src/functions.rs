@@ -22,6 +22,7 @@ pub(crate) fn register(conn: &Connection) -> Result<()> {
     conn.create_scalar_function("syncline_number", 1, flags, number)?;
     conn.create_scalar_function("syncline_compare", 3, flags, crate::order::compare)?;
     conn.create_scalar_function("syncline_cell", 2, flags, crate::order::cell)?;
+    conn.create_scalar_function("syncline_before", 3, flags, crate::order::before)?;
     // 16 random bytes from SQLite's own generator: no stored value starts with them.
     let marker: Vec<u8> = conn.query_row("SELECT randomblob(16)", [], |r| r.get(0))?;
     conn.create_scalar_function("syncline_large", 1, flags, move |ctx| {

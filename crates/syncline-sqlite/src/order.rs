@@ -78,9 +78,23 @@ pub(crate) fn encoded(code: i64, value: ValueRef<'_>) -> Vec<u8> {
     cell
 }
 
+/// `syncline_before(code, stored, bound)`: whether the stored value is one of the bound's kind and comes before it.
+pub(crate) fn before(ctx: &Context<'_>) -> rusqlite::Result<bool> {
+    let kind = Kind { logical: logical(ctx.get(0)?), affinity: Affinity::Text, own: false };
+    let (mut a, mut b) = (String::new(), String::new());
+    let (a, b) = (decode(ctx.get_raw(1), &kind, &mut a), decode(ctx.get_raw(2), &kind, &mut b));
+    let order = match (a, b) {
+        (ValueRef::Text(a), ValueRef::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
+        (ValueRef::I64(a), ValueRef::I64(b)) => Some(a.cmp(&b)),
+        (ValueRef::F64(a), ValueRef::F64(b)) => a.partial_cmp(&b),
+        _ => by_value(a, b),
+    };
+    Ok(order == Some(Ordering::Less))
+}
+
 fn by_value(a: ValueRef<'_>, b: ValueRef<'_>) -> Option<Ordering> {
     match (a, b) {
-        (ValueRef::Decimal(a), ValueRef::Decimal(b)) => decimals(a, b),
+        (ValueRef::Decimal(a), ValueRef::Decimal(b)) => decimal::compare(a, b),
         (ValueRef::Date(a), ValueRef::Date(b)) => Some(a.cmp(&b)),
         (ValueRef::Uuid(a), ValueRef::Uuid(b)) => Some(a.cmp(&b)),
         (ValueRef::Time(a), ValueRef::Time(b))
@@ -99,49 +113,4 @@ fn by_class(a: Stored<'_>, b: Stored<'_>) -> Ordering {
         Stored::Blob(b) => (3, b.to_vec()),
     };
     key(a).cmp(&key(b))
-}
-
-fn decimals(a: &str, b: &str) -> Option<Ordering> {
-    let (a, b) = (decimal::normal(a)?, decimal::normal(b)?);
-    let rank = |s: &str| -> i8 {
-        match s {
-            "-Infinity" => -2,
-            "Infinity" => 2,
-            "NaN" => 3,
-            "0" => 0,
-            s if s.starts_with('-') => -1,
-            _ => 1,
-        }
-    };
-    let by_rank = rank(&a).cmp(&rank(&b));
-    if by_rank != Ordering::Equal || rank(&a).abs() != 1 {
-        return Some(by_rank);
-    }
-    let (x, y) = (decimal::parts(&a)?, decimal::parts(&b)?);
-    let size = x.whole.len().cmp(&y.whole.len()).then(x.whole.cmp(y.whole)).then(x.fraction.cmp(y.fraction));
-    Some(if x.negative { size.reverse() } else { size })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn decimals_order_as_numbers_do(a in -100_000i64..100_000, b in -100_000i64..100_000, scale in 0u32..4) {
-            let text = |n: i64| format!("{}{}.{:03}", if n < 0 { "-" } else { "" }, n.abs() / 1000, n.abs() % 1000) + &"0".repeat(scale as usize);
-            prop_assert_eq!(decimals(&text(a), &text(b)), Some(a.cmp(&b)));
-        }
-    }
-
-    #[test]
-    fn the_words_lie_at_the_ends() {
-        let sorted = ["-Infinity", "-10", "-9.5", "-0.1", "0", "0.05", "0.5", "9", "10", "Infinity", "NaN"];
-        for (i, a) in sorted.iter().enumerate() {
-            for (j, b) in sorted.iter().enumerate() {
-                assert_eq!(decimals(a, b), Some(i.cmp(&j)), "{a} {b}");
-            }
-        }
-    }
 }

@@ -202,10 +202,26 @@ pub struct PositionRow {
     pub last_synced_at: Option<i64>,
     /// Low-water mark for the next incremental read, source clock µs; none yet: the next run compares everything.
     pub mark: Option<i64>,
-    /// Largest cursor value read so far, as JSON of `syncline_model::json`; for cursors that are not times.
+    /// Cursor value from which the next incremental read starts, as JSON of `syncline_model::json`; for cursors that are no instants.
     pub cursor_json: Option<String>,
     /// Last run that moved it.
     pub run: String,
+    /// What decides the rows that it speaks of: another shape, and it says nothing. Left out of the checksum while empty, as older programs
+    /// wrote none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub shape: String,
+    /// Largest cursor values of earlier runs, oldest first, from which the next read may not start yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<CursorRow>,
+}
+
+/// The largest value of a cursor that a run saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CursorRow {
+    /// Source clock just before the run read, µs.
+    pub at: i64,
+    /// The value, as JSON of `syncline_model::json`.
+    pub cursor_json: String,
 }
 
 /// One observation of a source (R5).

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use syncline_connector::{Batch, Capabilities, DigestRequest, RowStream, SegmentDigest, Segments, Snapshot, fail};
-use syncline_model::{Canon, Column, Key, RowBatch, RowRef, ValueRef};
+use syncline_model::{Canon, Key, RowBatch, RowRef, ValueRef};
 use syncline_store::rows::SegmentRow;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -214,21 +214,10 @@ async fn split(pair: &Pair, choice: Choice, source: &mut dyn Snapshot, dest: &mu
     Ok(segments(pair, choice, rows, span))
 }
 
-/// What remembered digests depend on: whatever decides how a source row looks at the destination, which rows are compared, and what
-/// becomes of the others. Anything else there makes them worthless. Every option counts: a list of those that matter would miss one.
+/// What remembered digests depend on: the stream's shape, how its keys are cut, and the ids of other records that its rows hold.
 fn shape(pair: &Pair, choice: Choice, split: &(Segments, Segments), decided_by: &str) -> String {
-    let types =
-        |columns: &mut dyn Iterator<Item = &Column>| columns.map(|c| format!("{} {}", c.name, c.native)).collect::<Vec<_>>().join(",");
-    let source = types(&mut pair.reads.iter().filter_map(|c| pair.source.column(c)));
-    let dest = types(&mut pair.columns.iter());
-    let parts = [
-        env!("CARGO_PKG_VERSION").to_owned(),
-        format!("{} ({source}) to {} ({dest})", pair.source.name, pair.dest.name),
-        format!("{:?} {:?} {:?} {:?}", pair.policy, pair.copied_from, pair.canons, pair.compared),
-        format!("{:?} {:?} {:?} {:?}", pair.key_source, pair.key_dest, pair.filter_source, pair.filter_dest),
-        format!("{:?} {:?} {:?} {decided_by}", pair.owns, pair.delete, pair.foreign_ids),
-    ];
-    format!("{} {split:?} {:032x}", choice.as_str(), xxh3_128(parts.join("\n").as_bytes()))
+    let text = format!("{}\n{decided_by}", crate::shape::text(pair));
+    format!("{} {split:?} {:032x}", choice.as_str(), xxh3_128(text.as_bytes()))
 }
 
 fn together(a: &[SegmentDigest], b: &[SegmentDigest]) -> Vec<SegmentRow> {

@@ -5,7 +5,14 @@ use crate::contract::StateStore;
 use crate::rows::{ObservationRow, Page, ParkedFilter, ParkedRow, PositionRow, SegmentRow};
 
 pub async fn a_position_is_kept_per_sync_scope_and_stream(store: &dyn StateStore) {
-    let bare = PositionRow { last_synced_at: None, mark: None, cursor_json: None, ..position("shop", "org", "film") };
+    let bare = PositionRow {
+        last_synced_at: None,
+        mark: None,
+        cursor_json: None,
+        shape: String::new(),
+        seen: Vec::new(),
+        ..position("shop", "org", "film")
+    };
     let moved = PositionRow { mark: Some(99), run: "r2".to_owned(), ..position("shop", "", "film") };
     let mut tx = begin(store).await;
     for row in [&position("shop", "", "film"), &bare, &position("lake", "", "film"), &moved] {

@@ -3,7 +3,9 @@
 use syncline_model::Books;
 
 use crate::contract::{Result, StateStore, StateTx};
-use crate::rows::{IdRow, LockRequest, ParkedRow, PositionRow, RunFinish, RunIntent, RunKind, RunRow, RunStatus, StreamRow, VerifyRow};
+use crate::rows::{
+    CursorRow, IdRow, LockRequest, ParkedRow, PositionRow, RunFinish, RunIntent, RunKind, RunRow, RunStatus, StreamRow, VerifyRow,
+};
 
 /// What a step gives, or the failure of the test.
 pub fn done<T>(outcome: Result<T>) -> T {
@@ -88,6 +90,8 @@ pub fn position(sync: &str, scope: &str, stream: &str) -> PositionRow {
         mark: Some(-5),
         cursor_json: Some("42".to_owned()),
         run: "r1".to_owned(),
+        shape: "s1".to_owned(),
+        seen: vec![CursorRow { at: 7, cursor_json: "43".to_owned() }],
     }
 }
 

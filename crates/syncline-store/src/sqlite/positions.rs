@@ -19,7 +19,7 @@ const FORMAT: u32 = 1;
 /// Observations kept per sync (R5).
 const OBSERVATIONS: u32 = 64;
 
-const COLUMNS: &str = "app_key, scope, stream, collection_key, last_synced_at, mark, cursor_json, run, format, checksum";
+const COLUMNS: &str = "app_key, scope, stream, collection_key, last_synced_at, mark, cursor_json, run, format, checksum, shape, seen_json";
 
 #[async_trait]
 impl PositionTable for SqliteTx {
@@ -45,7 +45,7 @@ impl PositionTable for SqliteTx {
                     format!("save the position of `{}`: `{other}` has the collection_key `{}` already", p.stream, p.collection_key);
                 return Err(Fault::conflict("collection_key_doubled", message));
             }
-            let sql = format!("insert or replace into sync_state ({COLUMNS}) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
+            let sql = format!("insert or replace into sync_state ({COLUMNS}) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)");
             c.prepare_cached(&sql)?.execute(params![
                 p.sync,
                 p.scope,
@@ -56,7 +56,9 @@ impl PositionTable for SqliteTx {
                 p.cursor_json,
                 p.run,
                 FORMAT,
-                Bits(checksum(&p)?)
+                Bits(checksum(&p)?),
+                p.shape,
+                Json(&p.seen)
             ])?;
             Ok(())
         })
@@ -147,6 +149,8 @@ fn kept(r: &Row<'_>) -> rusqlite::Result<Kept> {
         mark: r.get(5)?,
         cursor_json: r.get(6)?,
         run: r.get(7)?,
+        shape: r.get(10)?,
+        seen: r.get::<_, Json<_>>(11)?.0,
     };
     Ok(Kept { row, format: r.get(8)?, checksum: r.get::<_, Bits>(9)?.0 })
 }

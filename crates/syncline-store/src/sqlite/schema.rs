@@ -13,8 +13,12 @@ use crate::error::StoreError;
 const APPLICATION_ID: i64 = 0x5359_4e43;
 
 /// Steps; the format of a file is the number of steps it has seen. Never change a step that was released: add one.
-const STEPS: &[&str] =
-    &[include_str!("schema/0001_state.sql"), include_str!("schema/0002_process.sql"), include_str!("schema/0003_waiting.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema/0001_state.sql"),
+    include_str!("schema/0002_process.sql"),
+    include_str!("schema/0003_waiting.sql"),
+    include_str!("schema/0004_shape.sql"),
+];
 
 /// The newest format this program knows.
 pub(super) fn known() -> u32 {

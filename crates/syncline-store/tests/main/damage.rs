@@ -31,9 +31,16 @@ fn tamper(path: &Path, sql: &str) {
 // case: G13
 #[tokio::test]
 async fn a_changed_cell_of_a_position_is_an_error_and_never_no_position() {
-    for change in
-        ["mark = mark + 1", "mark = null", "cursor_json = '43'", "last_synced_at = 9223372036854775807", "run = ''", "checksum = 0"]
-    {
+    for change in [
+        "mark = mark + 1",
+        "mark = null",
+        "cursor_json = '43'",
+        "shape = ''",
+        "seen_json = '[]'",
+        "last_synced_at = 9223372036854775807",
+        "run = ''",
+        "checksum = 0",
+    ] {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("state.db");
         filled(&path).await;
@@ -78,7 +85,7 @@ async fn the_file_of_a_newer_program_is_refused_and_left_as_it_is() {
     filled(&path).await;
     tamper(&path, "update meta set value = '99' where name = 'format'");
     let before = fs::read(&path).expect("the file");
-    assert!(matches!(open_error(&path), StoreError::Newer { found: 99, known: 2 }));
+    assert!(matches!(open_error(&path), StoreError::Newer { found: 99, known: 4 }));
     assert_eq!(fs::read(&path).expect("the file"), before);
 }
 

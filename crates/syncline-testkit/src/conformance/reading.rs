@@ -16,7 +16,7 @@ pub async fn rows_come_once_in_the_order_and_the_columns_asked_for(h: &dyn Harne
     assert_eq!(rows(&mut *snapshot, backwards).await, expected);
 }
 
-/// A filter is the conjunction of its conditions; NULL is only found by `IsNull`.
+/// A filter is the conjunction of its conditions; NULL is only found by `IsNull` and `NotBefore`.
 pub async fn all_conditions_of_a_filter_hold(h: &dyn Harness) {
     three_items(h).await;
     let (_source, mut snapshot, table) = snapshot_of(h, "item").await;
@@ -27,6 +27,8 @@ pub async fn all_conditions_of_a_filter_hold(h: &dyn Harness) {
         (vec![Predicate::IsNull(name())], vec![3]),
         (vec![Predicate::NotNull(name())], vec![1, 2]),
         (vec![Predicate::AtLeast(n(), Value::I64(20))], vec![2, 3]),
+        (vec![Predicate::NotBefore(n(), Value::I64(20))], vec![2, 3]),
+        (vec![Predicate::NotBefore(name(), text("p"))], vec![2, 3]),
         (vec![Predicate::Below(n(), Value::I64(20))], vec![1]),
         (vec![Predicate::AtLeast(n(), Value::I64(10)), Predicate::Below(n(), Value::I64(30))], vec![1, 2]),
         (vec![Predicate::Sql(vec![Piece::Sql("n > 10 OR name = 'one'".to_owned())]), Predicate::Below(n(), Value::I64(30))], vec![1, 2]),

@@ -130,3 +130,20 @@ fn deletions_need_to_know_what_they_own() {
     let answer = World::between(&from, &to, "    deletes: mirror\n").syncline(&["run"]);
     assert!(answer.code != Some(0) && answer.said().contains("owns_missing"), "{}", answer.said());
 }
+
+// rule: R8
+// users: T1
+#[test]
+fn a_stream_that_deletes_and_could_own_no_row_is_refused_before_anything_is_read() {
+    let (from, to) = (Side::postgres(), Side::postgres());
+    from.execute("CREATE TABLE film (id int PRIMARY KEY); INSERT INTO film VALUES (1)");
+    for policy in ["mirror", "{ policy: soft, column: gone_at }"] {
+        let world = World::between(&from, &to, &format!("    deletes: {policy}\n    owns: mapped\n"));
+        let run = world.run(&[], 1);
+        assert_eq!(run["error"]["code"], "owns_nothing", "{run:#}");
+        assert!(run["error"]["hint"].as_str().is_some_and(|h| h.contains("owns: table")), "{run:#}");
+        let check = world.syncline(&["check"]);
+        assert!(check.stdout.contains("owns_nothing") || check.stdout.contains("owns no row"), "{}", check.said());
+    }
+    assert_eq!(to.value("SELECT count(*) FROM pg_tables WHERE tablename = 'film'"), "0");
+}

@@ -19,3 +19,4 @@ mod sizes;
 mod straight;
 mod undo_created;
 mod values;
+mod windows;
