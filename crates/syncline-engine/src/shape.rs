@@ -16,8 +16,9 @@ fn source(pair: &Pair) -> String {
     let parts = [
         env!("CARGO_PKG_VERSION").to_owned(),
         format!(
-            "{} ({}) to {} {names:?}",
+            "{} {:?} ({}) to {} {names:?}",
             pair.source.name,
+            pair.source.incarnation,
             types(pair.reads.iter().filter_map(|c| pair.source.column(c))),
             pair.dest.name.name
         ),
@@ -29,7 +30,7 @@ fn source(pair: &Pair) -> String {
 
 fn destination(pair: &Pair) -> String {
     let parts = [
-        format!("{} ({})", pair.dest.name, types(pair.columns.iter())),
+        format!("{} {:?} ({})", pair.dest.name, pair.dest.incarnation, types(pair.columns.iter())),
         format!("{:?} {:?}", pair.canons, pair.compared),
         format!("{:?} {:?} {:?} {:?}", pair.key_dest, pair.filter_dest, pair.owns, pair.delete),
     ];
