@@ -1,3 +1,5 @@
+//! Where a read starts, after every kind of value.
+
 use super::*;
 
 const NOW: i64 = 20_000 * DAY + 12 * 3_600 * SECOND;
