@@ -100,7 +100,7 @@ impl Builder<'_> {
 
     fn not_before(&mut self, name: &str, value: &Value) -> Result<()> {
         let column = column(self.table, name)?.clone();
-        self.bind(&column, value.view())?;
+        self.bind(&column, value.view());
         let quoted = quote::name(name);
         // Numbers come before all texts, whatever they say.
         let numbers = if matches!(value, Value::Text(_)) { format!(" OR {quoted} < ''") } else { String::new() };
