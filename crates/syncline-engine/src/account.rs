@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use syncline_connector::{Error, ErrorKind, Observation, Predicate, Snapshot, StreamOutcome, WritePath};
-use syncline_model::{Books, Key, LogicalType, RowBatch, Value, json};
+use syncline_model::{Books, Key, LogicalType, RowBatch, Value};
 use syncline_store::rows::{DeletionRow, ParkedRow, PositionRow, StreamRow};
 
 use crate::compare::Seen;
