@@ -13,7 +13,11 @@ use crate::spec::SyncSpec;
 
 /// Source tables whose ids are mapped. All streams of the sync count, also those left out of this run.
 pub(crate) fn mapped(sync: &SyncSpec, catalog: &Catalog) -> BTreeMap<TableName, String> {
-    let mapped = |t: &&Table| policy::options_for(sync, &t.name.name).is_some_and(|o| o.ids.is_some());
+    let mapped = |t: &&Table| {
+        let options = policy::options_for(sync, &t.name.name).filter(|o| o.ids.is_some());
+        // Keys of several columns are no ids: of such tables only the references are mapped.
+        options.is_some_and(|o| o.key.or_else(|| t.best_key()).is_some_and(|key| key.len() == 1))
+    };
     catalog.tables.iter().filter(mapped).map(|t| (t.name.clone(), t.name.name.clone())).collect()
 }
 

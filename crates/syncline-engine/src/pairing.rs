@@ -230,7 +230,8 @@ impl Builder<'_> {
         }
     }
 
-    fn pair(&self, policy: Policy) -> Result<Pair> {
+    fn pair(&self, mut policy: Policy) -> Result<Pair> {
+        self.settle_ids(&mut policy)?;
         let name = self.destination_name(&policy);
         let existing = self.to.catalog.table(&name).cloned();
         let key_source = self.key(&policy)?;
@@ -292,7 +293,7 @@ impl Builder<'_> {
 
     /// Source columns whose ids are rewritten: `None` for the stream's own key, else the stream they point to.
     pub(crate) fn mapped_column(&self, policy: &Policy, column: &str) -> Option<Option<String>> {
-        let said = policy.options.ids.as_ref().and_then(|i| i.foreign_keys.get(column));
+        let said = policy.references.get(column);
         let found = self
             .source
             .foreign_keys
@@ -370,18 +371,30 @@ impl Builder<'_> {
             })?;
             target.validate = (o.validate == Some(true)).then_some(kind);
         }
-        if o.ids.is_some() && policy.edits == crate::spec::Edits::Keep {
+        Ok(targets)
+    }
+
+    /// A record with a key of several columns has no id of its own: what `ids` asks for, as a pattern or by name, are then the references to
+    /// mapped streams, which make up the key of a link table, and of a detail together with its number.
+    fn settle_ids(&self, policy: &mut Policy) -> Result<()> {
+        if policy.options.ids.is_none() {
+            return Ok(());
+        }
+        if policy.edits == crate::spec::Edits::Keep {
             let hint = "map ids in a mirror (`edits: overwrite`); merges compare records that both sides know by one key";
             return Err(self.fail("config_invalid", "`ids` and `edits: keep` do not go together", hint));
         }
         let key = self.key(policy)?;
-        if o.ids.is_some() && key.len() != 1 {
+        if key.len() == 1 {
+            return Ok(());
+        }
+        if !key.iter().any(|column| matches!(self.mapped_column(policy, column), Some(Some(_)))) {
             let message = format!("`ids` maps keys of one column, and the key of `{}` is ({})", self.source.name, key.join(", "));
-            let hint =
-                "leave `ids` out: references to mapped streams are rewritten inside a key as well; or name one unique column with `key`";
+            let hint = "name one unique column with `key`; or the streams that its columns refer to with `foreign_keys`";
             return Err(self.fail("config_invalid", message, hint));
         }
-        Ok(targets)
+        policy.options.ids = None;
+        Ok(())
     }
 
     /// Generated columns of the destination compute themselves.

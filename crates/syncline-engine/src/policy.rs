@@ -9,6 +9,8 @@ use crate::spec::{Conflicts, Create, DeletePolicy, Edits, Guard, Mode, Owns, Row
 /// What was decided for a stream.
 #[derive(Clone, Debug)]
 pub struct Policy {
+    /// Columns said to hold ids of another stream, and that stream.
+    pub references: std::collections::BTreeMap<String, String>,
     /// How it is read.
     pub mode: Mode,
     /// What becomes of rows the source no longer has.
@@ -86,6 +88,7 @@ impl Policy {
             hint: Some(hint.to_owned()),
         };
         let policy = Self {
+            references: o.ids.as_ref().map(|ids| ids.foreign_keys.clone()).unwrap_or_default(),
             mode: o.mode.unwrap_or(Mode::Diff),
             deletes: o.deletes.unwrap_or(DeletePolicy::Ignore),
             owns: o.owns,

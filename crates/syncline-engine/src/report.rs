@@ -167,6 +167,9 @@ pub struct Difference {
     pub kind: String,
     /// Key as JSON array.
     pub key: String,
+    /// Its key at the source, where that is another one (`ids`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_key: Option<String>,
     /// Fields that differ: (column, source text, destination text), shortened.
     pub fields: Vec<(String, Option<String>, Option<String>)>,
 }

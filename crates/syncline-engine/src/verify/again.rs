@@ -10,6 +10,7 @@ use syncline_model::{Key, RowBatch, Value};
 use super::side::{REFUSED, Side};
 use super::stream::{DIFFERENT, EXTRA, MISSING};
 use super::{Found, shown};
+use crate::compare::has_rewritten_key;
 use crate::engine::{Engine, Result};
 use crate::keep;
 use crate::link::Link;
@@ -40,6 +41,8 @@ struct Suspect {
     hash: u128,
     kind: u8,
     key: Key,
+    /// Its key is the source's, for its row got none of the destination's.
+    refused: bool,
     /// Its key finds it wherever the first look saw it. Without that, not to find it again proves nothing.
     found_by_key: bool,
 }
@@ -76,7 +79,7 @@ impl Again<'_> {
                 self.engine.stop_if_asked()?;
                 let part: Vec<Suspect> = pending.drain(..pending.len().min(KEYS_PER_LOOK)).collect();
                 if found.is_full() && self.pair.policy.edits != Edits::Keep {
-                    part.iter().for_each(|s| self.count(s, s.kind, Vec::new(), check, found));
+                    part.iter().try_for_each(|s| self.count(s, s.kind, Vec::new(), check, found))?;
                     continue;
                 }
                 if open.is_none() {
@@ -100,26 +103,34 @@ impl Again<'_> {
         let kind = flags & (MISSING | EXTRA | DIFFERENT);
         let side = if kind == EXTRA { self.dest } else { self.source };
         let key = side.named(name);
-        Suspect { hash, kind, found_by_key: side.finds(&key), key }
+        Suspect { hash, kind, refused: flags & REFUSED != 0, found_by_key: side.finds(&key), key }
     }
 
     async fn look_at(&self, part: &[Suspect], snapshots: Snapshots<'_>, check: &mut StreamCheck, found: &mut Found) -> Result<()> {
         let mut keys = RowBatch::new(self.pair.key_at.len());
-        part.iter().for_each(|s| keys.push_row(s.key.0.iter().map(Value::view)));
-        let here = self.read(self.source, keys.clone(), snapshots.0).await?;
+        let mut unmapped = keys.clone();
+        for s in part {
+            // A record that got no id of the destination has no row there, and its key is the source's already.
+            let list = if s.refused && has_rewritten_key(self.pair) { &mut unmapped } else { &mut keys };
+            list.push_row(s.key.0.iter().map(Value::view));
+        }
+        let mut here = self.read(self.source, self.source.own_keys(keys.clone())?, snapshots.0).await?;
+        here.extend(self.read(self.source, unmapped, snapshots.0).await?);
         let there = if self.pair.create.is_some() { HashMap::new() } else { self.read(self.dest, keys.clone(), snapshots.1).await? };
         let kept = self.kept_by_right(keys, snapshots.0).await?;
         for s in part {
             match (here.get(&s.hash), there.get(&s.hash)) {
-                (here, there) if !s.found_by_key && (here.is_none() || there.is_none()) => self.count(s, s.kind, Vec::new(), check, found),
+                (here, there) if !s.found_by_key && (here.is_none() || there.is_none()) => {
+                    self.count(s, s.kind, Vec::new(), check, found)?
+                }
                 (None, None) => {}
-                (Some(_), None) => self.count(s, MISSING, Vec::new(), check, found),
-                (None, Some(_)) => self.count(s, EXTRA, Vec::new(), check, found),
+                (Some(_), None) => self.count(s, MISSING, Vec::new(), check, found)?,
+                (None, Some(_)) => self.count(s, EXTRA, Vec::new(), check, found)?,
                 (Some(a), Some(b)) => {
                     let (fields, by_right) = self.fields(s, a, b, kept.get(&s.hash), (&mut *snapshots.0, &mut *snapshots.1)).await?;
                     check.kept += by_right;
                     if !fields.is_empty() {
-                        self.count(s, DIFFERENT, fields, check, found);
+                        self.count(s, DIFFERENT, fields, check, found)?;
                     }
                 }
             }
@@ -134,7 +145,7 @@ impl Again<'_> {
         fields: Vec<(String, Option<String>, Option<String>)>,
         check: &mut StreamCheck,
         found: &mut Found,
-    ) {
+    ) -> Result<()> {
         let word = match kind {
             MISSING => {
                 check.missing += 1;
@@ -149,18 +160,20 @@ impl Again<'_> {
                 "different"
             }
         };
-        if kind != EXTRA && self.parked.contains(&s.key.canonical(&self.source.key_canons())) {
+        let source_key = if kind == EXTRA || s.refused { None } else { self.source.key_there(&s.key)? };
+        if kind != EXTRA && self.parked.contains(&source_key.as_ref().unwrap_or(&s.key).canonical(&self.pair.key_canons())) {
             check.parked += 1;
         }
         let stream = self.pair.stream.clone();
-        found.note(|| Difference { stream, kind: word.to_owned(), key: s.key.to_json(), fields });
+        let source_key = source_key.map(|k| k.to_json());
+        found.note(|| Difference { stream, kind: word.to_owned(), key: s.key.to_json(), source_key, fields });
+        Ok(())
     }
 
     /// Rows of these keys by the hash of their key.
     async fn read(&self, side: &Side<'_>, keys: RowBatch, snapshot: &mut dyn Snapshot) -> Result<HashMap<u128, Fresh>> {
         let mut found: HashMap<u128, Fresh> = HashMap::new();
         let (mut scratch, mut name, mut staged) = (Vec::new(), Vec::new(), RowBatch::new(self.pair.columns.len()));
-        let keys = side.own_keys(keys)?;
         if keys.is_empty() {
             return Ok(found);
         }

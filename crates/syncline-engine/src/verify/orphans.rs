@@ -110,7 +110,7 @@ fn orphan(pair: &Pair, side: &Side<'_>, relation: &Relation, name: &[u8]) -> Dif
         (format!("{column} → {}.{parent}", relation.parent.name), None, super::shown::kept(v.view()))
     };
     let fields = relation.columns.iter().zip(&relation.parent_columns).zip(reference).map(field).collect();
-    Difference { stream: pair.stream.clone(), kind: "orphan".to_owned(), key: key.to_json(), fields }
+    Difference { stream: pair.stream.clone(), kind: "orphan".to_owned(), key: key.to_json(), source_key: None, fields }
 }
 
 /// Foreign keys of the destination table, and those of the source between streams, each once.

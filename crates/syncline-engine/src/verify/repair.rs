@@ -58,7 +58,7 @@ impl Work {
     fn of(report: &VerifyReport) -> Self {
         let mut work = Self::default();
         for d in report.differences.iter().filter(|d| d.kind == "missing" || d.kind == "different") {
-            work.keys.entry(d.stream.clone()).or_default().push(d.key.clone());
+            work.keys.entry(d.stream.clone()).or_default().push(d.source_key.as_ref().unwrap_or(&d.key).clone());
         }
         for check in &report.streams {
             let listed = work.keys.get(&check.stream).map_or(0, Vec::len) as u64;
@@ -96,7 +96,7 @@ mod tests {
     }
 
     fn missing(stream: &str, key: &str) -> Difference {
-        Difference { stream: stream.to_owned(), kind: "missing".to_owned(), key: key.to_owned(), fields: Vec::new() }
+        Difference { stream: stream.to_owned(), kind: "missing".to_owned(), key: key.to_owned(), source_key: None, fields: Vec::new() }
     }
 
     // users: U23

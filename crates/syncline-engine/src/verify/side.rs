@@ -5,6 +5,7 @@ use syncline_model::{Canon, Engine, Key, LogicalType, RowBatch, RowRef, Table, V
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::text::{self, Reading};
+use crate::compare::has_rewritten_key;
 use crate::engine::Result;
 use crate::mapped::IdMaps;
 use crate::moving::{self, Parked, batch_bytes, large_over};
@@ -151,6 +152,11 @@ impl Side<'_> {
             }
         }
         Ok(own)
+    }
+
+    /// A key of the destination as this side has it, where that is another one.
+    pub fn key_there(&self, key: &Key) -> Result<Option<Key>> {
+        self.ids.filter(|_| has_rewritten_key(self.pair)).map_or(Ok(None), |(ids, index)| ids.legacy_key(index, self.pair, key))
     }
 
     /// The cell of a staged column.

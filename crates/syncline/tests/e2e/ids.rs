@@ -266,3 +266,51 @@ fn a_join_table_whose_key_is_made_of_mapped_references_follows_its_parents() {
     assert_eq!(book(&world.run(&["--stream", "visit", "--key", "12,1"], 0), "deleted"), 1);
     assert_eq!(seen(), "Ann@North1 Bob@South4");
 }
+
+// req: FR-005, FR-010
+#[test]
+fn a_repair_finds_the_records_of_mapped_streams_by_their_ids_at_the_source() {
+    let (from, to) = sides();
+    let world = world(&from, &to, "", by_table);
+    world.run(&[], 0);
+    to.execute("UPDATE clinic SET name = 'West' WHERE name = 'South'; DELETE FROM patient WHERE name = 'Cid'");
+    from.execute("INSERT INTO patient VALUES (14, 1, 'Eve')");
+    let found = world.syncline(&["verify", "--json"]).ends_with(4).json();
+    let keys: Vec<&str> = found[0]["differences"].as_array().expect("a list").iter().filter_map(|d| d["source_key"].as_str()).collect();
+    assert_eq!(keys, ["[2]", "[12]"], "{found}");
+    let mended = world.syncline(&["verify", "--repair", "--json"]).ends_with(0).json();
+    assert_eq!(mended[0]["passed"], true);
+    assert_eq!(joined(&to), "Ann@North Bob@South Cid@South Eve@North");
+    assert_eq!(to.value("SELECT count(*) FROM migration_mappings"), "6");
+}
+
+// req: FR-010
+#[test]
+fn ids_for_every_table_map_the_references_in_keys_of_several_columns() {
+    let (from, to) = (Side::mariadb(), Side::postgres());
+    from.execute(LEGACY);
+    from.execute(
+        "CREATE TABLE visit (patient_id int NOT NULL, clinic_id int NOT NULL, PRIMARY KEY (patient_id, clinic_id),
+           FOREIGN KEY (patient_id) REFERENCES patient (patient_id), FOREIGN KEY (clinic_id) REFERENCES clinic (clinic_id));
+         CREATE TABLE note (patient_id int NOT NULL, line int NOT NULL, text varchar(20), PRIMARY KEY (patient_id, line),
+           FOREIGN KEY (patient_id) REFERENCES patient (patient_id));
+         INSERT INTO visit VALUES (10, 1), (11, 2); INSERT INTO note VALUES (10, 1, 'a'), (10, 2, 'b')",
+    );
+    let world = World::between(&from, &to, "    deletes: mirror\n    owns: table\n    streams: { \"*\": { ids: state } }\n");
+    assert_eq!(book(&world.run(&[], 0), "created"), 9);
+    let seen = || {
+        to.value(
+            "SELECT string_agg(concat(p.name, n.line, n.text, pg_typeof(n.patient_id), pg_typeof(n.line)), ' ' ORDER BY n.line)
+             FROM note n JOIN patient p USING (patient_id) JOIN visit v USING (patient_id) JOIN clinic c ON c.clinic_id = v.clinic_id",
+        )
+    };
+    assert_eq!(seen(), "Ann1auuidinteger Ann2buuidinteger");
+    assert_eq!(written(&world.run(&[], 0)), 0);
+    from.execute("DELETE FROM note WHERE line = 1; UPDATE note SET text = 'c'; INSERT INTO visit VALUES (12, 1)");
+    let run = world.run(&[], 0);
+    assert_eq!((book(&run, "created"), book(&run, "updated"), book(&run, "deleted")), (1, 1, 1), "{run}");
+    assert_eq!(seen(), "Ann2cuuidinteger");
+    world.syncline(&["verify"]).ends_with(0);
+    from.execute("CREATE TABLE pairing (a int, b int, PRIMARY KEY (a, b))");
+    assert_eq!(world.run(&[], 1)["error"]["code"], "config_invalid", "nothing in its key is an id");
+}
