@@ -8,7 +8,7 @@ use syncline_connector::fail::POINTS;
 use crate::first_load::{
     ACCOUNTS, ENTRIES, IN_PARTS, books, broken, comes_to_rest, count, edit, fill, is_equal, kept_and_read, user_tables,
 };
-use crate::rig::{Side, World};
+use crate::rig::{Answer, Side, World, wait};
 
 const LOADING: [&str; 2] = ["account__syncline_load", "entry__syncline_load"];
 
@@ -178,4 +178,253 @@ fn every_point_of_a_load_into_mariadb_is_passed_by_one_that_is_killed_and_mended
     let passed: BTreeSet<String> = std::fs::read_to_string(log).expect("points").lines().map(str::to_owned).collect();
     let missing: Vec<_> = POINTS.iter().filter(|p| (p.starts_with("load.") || p.starts_with("name.")) && !passed.contains(**p)).collect();
     assert!(missing.is_empty(), "not passed: {missing:?}");
+}
+
+// rule: R18, R19, R23
+#[test]
+fn loaded_tables_that_need_themselves_each_other_small_ones_and_old_ones_keep_their_keys_under_their_names() {
+    let (source, dest) = (Side::postgres(), Side::mariadb());
+    source.execute(
+        "CREATE TABLE country (id int PRIMARY KEY); INSERT INTO country VALUES (1), (2);
+         CREATE TABLE kind (id int PRIMARY KEY); INSERT INTO kind VALUES (1), (2);
+         CREATE TABLE staff (id int PRIMARY KEY, boss int REFERENCES staff (id), shop int NOT NULL, country int NOT NULL REFERENCES country (id));
+         CREATE TABLE shop (id int PRIMARY KEY, head int NOT NULL, kind int NOT NULL REFERENCES kind (id));
+         INSERT INTO shop SELECT i, i, i % 2 + 1 FROM generate_series(1, 150) i;
+         INSERT INTO staff SELECT i, nullif(i - 1, 0), i % 150 + 1, i % 2 + 1 FROM generate_series(1, 200) i;
+         ALTER TABLE staff ADD CONSTRAINT staff_shop FOREIGN KEY (shop) REFERENCES shop (id) ON DELETE CASCADE;
+         ALTER TABLE shop ADD CONSTRAINT shop_head FOREIGN KEY (head) REFERENCES staff (id);
+         CREATE TABLE award (id int PRIMARY KEY, staff int REFERENCES staff (id)); INSERT INTO award VALUES (1, 7)",
+    );
+    let streams = "    deletes: mirror\n    owns: table\n";
+    let world = World::between(&source, &dest, &format!("{IN_PARTS}{streams}    streams: {{ country: {{}} }}\n"));
+    world.run(&[], 0);
+    world.configure(&crate::rig::config(&source, &dest, &format!("{IN_PARTS}{streams}")));
+    // Killed twice with all keys added: what they hold together still comes apart and together again.
+    for fault in ["commit.intent=abort", "apply.marker=error", "name.tables=abort"] {
+        broken(&world, fault);
+        assert!(!user_tables(&dest).iter().any(|t| t == "staff" || t == "shop"), "{fault}");
+        source.execute("UPDATE staff SET boss = NULL WHERE id % 40 = 0; DELETE FROM country WHERE id = 3; INSERT INTO country VALUES (3)");
+    }
+    world.run(&[], 0);
+    assert_eq!(user_tables(&dest), ["award", "country", "kind", "shop", "staff"]);
+    let keys = "SELECT group_concat(concat(table_name, '>', referenced_table_name) ORDER BY 1 SEPARATOR ' ') \
+                FROM information_schema.referential_constraints WHERE constraint_schema = database()";
+    assert_eq!(dest.value(keys), "award>staff shop>kind shop>staff staff>country staff>shop staff>staff");
+    for (table, columns) in
+        [("staff", &["id", "boss", "shop", "country"][..]), ("shop", &["id", "head", "kind"]), ("award", &["id", "staff"])]
+    {
+        assert_eq!(source.content(table, columns, "1 = 1"), dest.content(table, columns, "1 = 1"), "{table}");
+    }
+    // The keys hold: a row without a parent is refused by the server.
+    assert!(wait(dest.database().try_execute("INSERT INTO staff VALUES (999, 998, 1, 1)")).is_err());
+    let again = world.run(&[], 0);
+    assert_eq!([&again["books"]["created"], &again["books"]["updated"], &again["books"]["deleted"]], [0, 0, 0]);
+}
+
+// rule: R18, R20, R21
+#[test]
+fn rows_that_a_key_refuses_after_a_load_into_mariadb_are_set_aside_with_all_that_hangs_on_them() {
+    let (source, folder) = (loosely_typed(100), tempfile::tempdir().expect("a folder"));
+    drop(folder);
+    let dest = Side::mariadb();
+    let world = World::between(&source.0, &dest, "    resume_above: 50\n");
+    for fault in ["apply.reject=abort", "apply.constraint=abort", "apply.end=error", "commit.intent=abort"] {
+        broken(&world, fault);
+    }
+    let report = world.run(&[], 3);
+    assert_eq!(books(&report, "item"), [100, 100, 96, 4], "{report:#}");
+    assert_eq!(books(&report, "part"), [100, 100, 96, 4], "{report:#}");
+    assert_eq!(books(&report, "bolt"), [100, 100, 96, 4], "{report:#}");
+    let parked: Vec<_> = world.parked().into_iter().map(|(s, k, c)| format!("{s} {k} {c}")).collect();
+    let of = |stream: &str, code: &str| ["17", "23", "40", "80"].map(|k| format!("{stream} [{k}] {code}"));
+    assert_eq!(parked, [of("bolt", "parent_missing"), of("item", "unique_taken"), of("part", "parent_missing")].concat());
+    source.0.execute("UPDATE item SET code = datetime(id * 86400 + 1, 'unixepoch') WHERE id IN (40, 80)");
+    world.run(&[], 0);
+    assert_eq!(["item", "part", "bolt"].map(|t| count(&dest, t)), [100, 100, 100]);
+}
+
+/// Spellings of one moment that a SQLite file tells apart and a timestamp does not; parts hang on items, bolts on parts.
+fn loosely_typed(rows: u32) -> (Side, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = Side::sqlite(folder.path(), "from.db");
+    source.execute(&format!(
+        "CREATE TABLE item (id INTEGER PRIMARY KEY, code DATETIME UNIQUE);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows}) INSERT INTO item SELECT i, datetime(i * 86400, 'unixepoch') FROM n;
+         UPDATE item SET code = (SELECT replace(o.code, ' ', 'T') FROM item o WHERE o.id = 17) WHERE id = 80;
+         UPDATE item SET code = (SELECT replace(o.code, ' ', 'T') FROM item o WHERE o.id = 23) WHERE id = 40; UPDATE item SET code = NULL WHERE id IN (50, 51);
+         CREATE TABLE part (id INTEGER PRIMARY KEY, item_id INTEGER NOT NULL REFERENCES item (id) ON DELETE CASCADE); INSERT INTO part SELECT id, id FROM item;
+         CREATE TABLE bolt (id INTEGER PRIMARY KEY, part_id INTEGER REFERENCES part (id)); INSERT INTO bolt SELECT id, id FROM part"
+    ));
+    (source, folder)
+}
+
+// rule: R18, R19
+#[test]
+fn a_table_that_takes_the_name_of_a_loaded_one_is_kept_and_one_that_is_dropped_is_loaded_again() {
+    let (source, dest) = (Side::postgres(), Side::mariadb());
+    fill(&source);
+    let world = World::between(&source, &dest, IN_PARTS);
+    broken(&world, "name.tables=abort");
+    dest.execute("CREATE TABLE account (theirs int)");
+    for _ in 0..2 {
+        let answer = world.syncline(&["run", "--json"]).ends_with(1);
+        assert!(answer.said().contains("table_in_the_way"), "{}", answer.said());
+        assert_eq!(user_tables(&dest), ["account", LOADING[0], LOADING[1]], "neither is touched");
+    }
+    dest.execute("DROP TABLE account");
+    world.run(&[], 0);
+    is_equal(&source, &dest);
+    assert_eq!(created(&world.runs()), ACCOUNTS + ENTRIES);
+
+    let (source, dest) = (Side::postgres(), Side::mariadb());
+    fill(&source);
+    let world = World::between(&source, &dest, IN_PARTS);
+    broken(&world, "name.tables=abort");
+    dest.execute("SET foreign_key_checks = 0; DROP TABLE account__syncline_load");
+    let report = comes_to_rest(&world, &source, &dest, "dropped");
+    assert_eq!(kept_and_read(&report, "entry"), Some((ENTRIES, 0)), "{report:#}");
+    is_whole(&dest, "dropped");
+    let runs = world.runs();
+    assert_eq!((runs[0]["status"].as_str(), runs[0]["error"]["code"].as_str()), (Some("failed"), Some("process_died")), "{runs:#?}");
+}
+
+// rule: R18
+#[test]
+fn a_table_like_a_load_table_that_does_not_bear_our_mark_is_not_touched_on_mariadb() {
+    let (source, dest) = (Side::postgres(), Side::mariadb());
+    fill(&source);
+    dest.execute("CREATE TABLE account__syncline_load (id int, theirs text); INSERT INTO account__syncline_load VALUES (1, 'keep me')");
+    let world = World::between(&source, &dest, IN_PARTS);
+    assert_eq!(world.run(&[], 1)["error"]["code"], "load_table_foreign");
+    assert_eq!(dest.value("SELECT theirs FROM account__syncline_load"), "keep me");
+    dest.execute("DROP TABLE account__syncline_load");
+    // Nor is one that took the place of ours, though it is empty.
+    broken(&world, "load.range=abort@12");
+    dest.execute("DROP TABLE account__syncline_load; CREATE TABLE account__syncline_load (id int, theirs text)");
+    assert_eq!(world.run(&[], 1)["error"]["code"], "load_table_foreign");
+    dest.execute("DROP TABLE account__syncline_load");
+    comes_to_rest(&world, &source, &dest, "");
+}
+
+// rule: R18, R19
+#[test]
+fn streams_committed_one_by_one_get_their_names_one_by_one() {
+    for fault in [
+        "commit.answer=abort@51",
+        "name.tables=abort",
+        "name.given=error",
+        "commit.recorded=abort",
+        "name.tables=abort@2",
+        "name.given=abort@2",
+    ] {
+        let (source, dest) = (Side::postgres(), Side::mariadb());
+        fill(&source);
+        source.execute(
+            "CREATE TABLE small (id int PRIMARY KEY, account_id int REFERENCES account (id)); INSERT INTO small VALUES (1, 1), (2, 300)",
+        );
+        let world = World::between(&source, &dest, &format!("{IN_PARTS}    atomic: stream\n"));
+        broken(&world, fault);
+        world.run(&[], 0);
+        assert_eq!(user_tables(&dest), ["account", "entry", "small"], "{fault}");
+        let runs = world.runs();
+        assert_eq!(created(&runs), ACCOUNTS + ENTRIES + 2, "{fault}: {runs:#?}");
+        assert!(runs.iter().all(|r| r["status"] != "running"), "{fault}: {runs:#?}");
+        is_whole_of(&dest, 4, fault);
+        let again = world.run(&[], 0);
+        assert_eq!([&again["books"]["created"], &again["books"]["updated"], &again["books"]["deleted"]], [0, 0, 0], "{fault}");
+    }
+}
+
+/// So many unique and foreign keys, and no comment of ours.
+#[track_caller]
+fn is_whole_of(dest: &Side, keys: u32, fault: &str) {
+    let found = "SELECT count(*) FROM information_schema.table_constraints WHERE table_schema = database() AND constraint_type IN ('UNIQUE', 'FOREIGN KEY')";
+    assert_eq!(dest.value(found), keys.to_string(), "{fault}");
+    let comments = "SELECT count(*) FROM information_schema.tables WHERE table_schema = database() AND table_comment LIKE 'syncline%'";
+    assert_eq!(dest.value(comments), "0", "{fault}");
+}
+
+/// A source table with the longest name there is, and one that differs from it at its very end, full of marks that mean something in SQL.
+// rule: R18
+// case: H22
+#[test]
+fn names_as_long_and_strange_as_they_can_be_are_loaded_in_parts_and_given_back() {
+    let (source, dest) = (Side::mariadb(), Side::mariadb());
+    let long = format!("t` {}", "ä".repeat(26));
+    let names = [format!("{long}'\"a"), format!("{long}'\"b")];
+    for name in &names {
+        let quoted = name.replace('`', "``");
+        source.execute(&format!(
+            "CREATE TABLE `{quoted}` (`i``d` int PRIMARY KEY AUTO_INCREMENT, v varchar(20) UNIQUE) COMMENT 'it''s \\\\ so'"
+        ));
+        let rows: Vec<String> = (1..=60).map(|i| format!("({i}, 'v{i}')")).collect();
+        source.execute(&format!("INSERT INTO `{quoted}` VALUES {}; ANALYZE TABLE `{quoted}`", rows.join(", ")));
+    }
+    let world = World::between(&source, &dest, "    resume_above: 50\n");
+    broken(&world, "commit.answer=abort@25");
+    world.run(&[], 0);
+    assert_eq!(user_tables(&dest), names);
+    for name in &names {
+        let quoted = name.replace('`', "``");
+        assert_eq!(dest.value(&format!("SELECT count(*) FROM `{quoted}`")), "60");
+        dest.execute(&format!("INSERT INTO `{quoted}` (v) VALUES ('next')"));
+        assert_eq!(
+            dest.value(&format!("SELECT `i``d` FROM `{quoted}` WHERE v = 'next'")),
+            "61",
+            "the counter goes on behind the loaded rows"
+        );
+    }
+    let comments = "SELECT DISTINCT table_comment FROM information_schema.tables WHERE table_schema = database() AND table_name LIKE 't%'";
+    assert_eq!(dest.query(comments), [[Some("it's \\ so".to_owned())]]);
+}
+
+/// Starts a run and stops it with `signal` while a part of it waits for a lock on the marker.
+fn signalled(world: &World, dest: &Side, signal: &str) -> Answer {
+    let db = dest.database();
+    let mut run = world.start(&["run", "--json"], &[]);
+    let mut alive = || assert!(run.try_wait().expect("the binary can be asked").is_none(), "the run ended too early");
+    let landed = "SELECT count(*) FROM information_schema.tables WHERE table_schema = database() AND table_name = 'account__syncline_load'";
+    while wait(db.scalar(landed)) == "0" || wait(db.scalar("SELECT count(*) FROM account__syncline_load")) == "0" {
+        alive();
+    }
+    let held = std::thread::spawn({
+        let db = db.clone();
+        move || wait(db.try_execute("LOCK TABLES syncline_marker WRITE; SELECT sleep(3600)"))
+    });
+    let asks =
+        "SELECT count(*) FROM information_schema.processlist WHERE db = database() AND state LIKE 'Waiting for table metadata lock%'";
+    while wait(db.scalar(asks)) == "0" {
+        alive();
+    }
+    let id = run.id().to_string();
+    assert!(std::process::Command::new("kill").args([signal, &id]).status().expect("kill runs").success());
+    if signal == "-KILL" {
+        run.wait().expect("the binary ends");
+    }
+    let locker = db.scalar(
+        "SELECT id FROM information_schema.processlist WHERE db = database() AND info LIKE '%sleep(3600)%' AND id <> connection_id()",
+    );
+    dest.execute_as_admin(&format!("KILL {}", wait(locker)));
+    assert!(held.join().expect("the locker ends").is_err(), "the lock was held until it was taken away");
+    Answer::of(&run.wait_with_output().expect("the binary ends"))
+}
+
+// rule: R18
+// case: A5
+#[test]
+fn a_load_into_mariadb_that_is_killed_or_interrupted_between_parts_keeps_what_landed() {
+    for (signal, code) in [("-KILL", None), ("-INT", Some(130))] {
+        let (source, dest) = (Side::postgres(), Side::mariadb());
+        fill(&source);
+        let world = World::between(&source, &dest, IN_PARTS);
+        let answer = signalled(&world, &dest, signal);
+        assert_eq!(answer.code, code, "{}", answer.said());
+        world.let_leases_end();
+        assert_eq!(user_tables(&dest), [LOADING[0]], "a reader sees half a table");
+        edit(&source);
+        let report = comes_to_rest(&world, &source, &dest, signal);
+        let (kept, read) = kept_and_read(&report, "account").unwrap_or_else(|| panic!("{signal}: nothing was kept: {report:#}"));
+        assert_eq!(kept + read, count(&source, "account"));
+        is_whole(&dest, signal);
+    }
 }
