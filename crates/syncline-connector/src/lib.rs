@@ -16,6 +16,6 @@ pub use read::{
     RowStream, SegmentDigest, Segments, SliceRequest, Snapshot,
 };
 pub use write::{
-    Applied, CommitFate, DeleteAction, Fit, LargeFields, LoadDdl, MarkValue, Marker, NewTable, Referrer, Reject, RunSpec, StagedRun,
-    StreamOutcome, StreamWrite, TableDdl, WritePath,
+    Applied, CommitFate, DeleteAction, Fit, InParts, LargeFields, LoadDdl, MarkValue, Marker, NewTable, Referrer, Reject, RunSpec,
+    StagedRun, StreamOutcome, StreamWrite, TableDdl, WritePath,
 };

@@ -118,6 +118,29 @@ impl WritePath {
     }
 }
 
+/// A table that is filled over several transactions before it gets its name (R18).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InParts {
+    /// It is not.
+    #[default]
+    No,
+    /// This transaction adds rows to it. Foreign keys of its rows are not looked at yet.
+    Filling,
+    /// It holds so many rows, and `create` gives it its keys. The run fails when they are not exactly as many.
+    Filled(u64),
+}
+
+impl InParts {
+    /// The rows that are in it already.
+    #[must_use]
+    pub fn filled(self) -> Option<u64> {
+        match self {
+            Self::Filled(rows) => Some(rows),
+            Self::No | Self::Filling => None,
+        }
+    }
+}
+
 /// One stream of a staged run.
 #[derive(Clone, Debug)]
 pub struct StreamWrite {
@@ -129,9 +152,8 @@ pub struct StreamWrite {
     pub create: Option<TableDdl>,
     /// Straight or staged.
     pub path: WritePath,
-    /// Rows that earlier transactions of this sync's first load put into the table that `create` gives its name (R18). The run fails
-    /// when they are not exactly as many.
-    pub loaded: Option<u64>,
+    /// Whether the table is filled over several transactions, and how far that is (R18).
+    pub in_parts: InParts,
     /// Key columns (destination names); empty only with `Load` (a table without a key, whole rows).
     pub key: Vec<String>,
     /// The source sees to it that no two records have one key: a key that comes twice is one record read twice, and the last counts.

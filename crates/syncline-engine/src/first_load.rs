@@ -4,9 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 use syncline_connector::{
-    CommitFate, Error, ErrorKind, LoadDdl, Marker, NewTable, Predicate, RunSpec, Snapshot, StreamWrite, TableDdl, WritePath, fail,
+    CommitFate, Error, ErrorKind, InParts, LoadDdl, Marker, NewTable, Predicate, RunSpec, Snapshot, StreamWrite, TableDdl, WritePath, fail,
 };
-use syncline_model::{Engine as System, Key, LogicalType, Table, TableName, Value};
+use syncline_model::{Engine as System, Key, LogicalType, RowBatch, Table, TableName, Value};
 
 use crate::batch::commit_or_ask;
 use crate::compare;
@@ -204,6 +204,14 @@ impl Engine {
     }
 }
 
+/// How a part lands.
+struct Landing {
+    raw: bool,
+    path: WritePath,
+    /// The last key that has landed with it.
+    upto: Option<String>,
+}
+
 /// A load under way.
 struct Load<'a> {
     engine: &'a Engine,
@@ -295,36 +303,95 @@ impl<'a> Load<'a> {
         let columns = self.pair.key_source.clone();
         landed.filter_source.push(Predicate::UpTo { columns, key });
         landed.filter_dest = Vec::new();
-        let choice = compare::choose(&landed, link.source.capabilities(), link.dest.capabilities());
+        let choice = choose(&landed, link);
+        if !choice.is_comparable() {
+            return self.read_again(link, source, &landed).await;
+        }
+        // Nothing but the sync writes to a load table: what a run leaves out of its comparisons is compared here.
+        landed.compared = vec![true; landed.columns.len()];
         let mut dest = link.dest.snapshot().await?;
         let found = compare::differ(&landed, choice, (&mut *source, &mut *dest), compare::Memory::none()).await?;
         dest.close().await?;
         self.kept = found.source_rows - found.fetch.len().min(found.source_rows);
         tracing::info!(stream = %self.pair.stream, kept = self.kept, changed = found.fetch.len(), gone = found.extra.len(), "first load goes on");
-        if !found.fetch.is_empty() || !found.extra.is_empty() {
-            self.repair(link, source, &found.fetch, &found.extra).await?;
+        if found.fetch.is_empty() && found.extra.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        fail::passable("load.repair")?;
+        self.take_out(link, found.fetch.parts().chain(found.extra.parts())).await?;
+        self.bring_in(link, source, &found.fetch).await
     }
 
-    /// Takes differing rows out, then brings in those that the source has. Killed in between, the next run finds them missing.
-    async fn repair(&mut self, link: &mut Link, source: &mut dyn Snapshot, fetch: &RowSpool, extra: &RowSpool) -> Result<()> {
+    /// What SQL cannot compare is read again and staged, so that rows that are equal are not written again. Rows that the source does not
+    /// have any more are found by their keys.
+    async fn read_again(&mut self, link: &mut Link, source: &mut dyn Snapshot, landed: &Pair) -> Result<()> {
+        let mut dest = link.dest.snapshot().await?;
+        let ends = (link.source.capabilities(), link.dest.capabilities());
+        let keys = compare::compare_keys(landed, ends, (&mut *source, &mut *dest)).await?;
+        dest.close().await?;
         fail::passable("load.repair")?;
+        if !keys.extra.is_empty() {
+            self.take_out(link, keys.extra.parts()).await?;
+        }
+        let (upto, rows) = (self.record.upto.clone(), part_rows(link, self.pair));
+        let mut after: Option<Predicate> = None;
+        loop {
+            let columns = || self.pair.key_source.clone();
+            let mut rest = landed.filter_source.clone();
+            rest.extend(after.clone());
+            let Some(key) = source.key_after(&self.pair.source, &columns(), &rest, rows).await? else { break };
+            let next = Predicate::After { columns: columns(), key: key.clone() };
+            if after.as_ref() == Some(&next) {
+                return Err(self.disorder());
+            }
+            let range = after.replace(next).into_iter().chain([Predicate::UpTo { columns: columns(), key }]).collect();
+            self.take_keys_off(link).await?;
+            self.land(link, source, range, Landing { raw: false, path: WritePath::Stage, upto: upto.clone() }).await?;
+        }
+        // A row that was good when it landed and is set aside now is still there.
+        let mut dest = link.dest.snapshot().await?;
+        let there = dest.count(&Table { name: self.name.clone(), ..landed.dest.clone() }, &[]).await?;
+        dest.close().await?;
+        if there == self.landed {
+            return Ok(());
+        }
+        self.say("rows that landed are to be set aside now; the load starts again");
+        self.engine.drop_table(link, &self.name).await?;
+        (self.there, self.landed, self.moved, self.record.upto) = (None, 0, Moved::default(), None);
+        self.engine.save_load_record(self.context, self.pair, Some(&self.record)).await
+    }
+
+    /// Takes rows out of the load table. Killed before they are brought in again, the next run finds them missing.
+    async fn take_out(&mut self, link: &mut Link, keys: impl Iterator<Item = Result<RowBatch>>) -> Result<()> {
         self.take_keys_off(link).await?;
         let spec = self.spec(StreamWrite { create: None, ..self.write(WritePath::Part) });
         let mut staged = link.dest.begin(spec.clone()).await?;
-        for keys in fetch.parts().chain(extra.parts()) {
+        for keys in keys {
             staged.stage_deletes(0, &keys?).await?;
         }
         let applied = staged.apply().await?;
         self.engine.save_load_record(self.context, self.pair, Some(&self.record)).await?;
-        commit_or_ask(&mut *link.dest, &mut *staged, &spec, applied.token.as_deref()).await?;
-        let upto = self.record.upto.clone();
-        for part in fetch.parts() {
+        Ok(commit_or_ask(&mut *link.dest, &mut *staged, &spec, applied.token.as_deref()).await?)
+    }
+
+    async fn bring_in(&mut self, link: &mut Link, source: &mut dyn Snapshot, keys: &RowSpool) -> Result<()> {
+        let (upto, path) = (self.record.upto.clone(), self.path(link));
+        for part in keys.parts() {
             let filter = vec![Predicate::KeyIn { columns: self.pair.key_source.clone(), keys: part? }];
-            self.land(link, source, filter, false, upto.clone()).await?;
+            self.land(link, source, filter, Landing { raw: false, path, upto: upto.clone() }).await?;
         }
         Ok(())
+    }
+
+    /// Where DDL commits by itself rows go through staging, which knows how to set aside what the table refuses; and where a stamp is set,
+    /// which the statement does that writes the row.
+    fn path(&self, link: &Link) -> WritePath {
+        let straight = link.dest.capabilities().transactional_ddl && self.pair.policy.options.stamp.is_none();
+        if straight { WritePath::Part } else { WritePath::Stage }
+    }
+
+    fn disorder(&self) -> EngineError {
+        Error::internal(format!("stream `{}`: the order of its keys cannot be relied on", self.pair.stream)).into()
     }
 
     /// Keys that an earlier run added before it died are in the way of rows: what they refuse is to be seen when all rows are in.
@@ -342,7 +409,8 @@ impl<'a> Load<'a> {
     async fn fill(&mut self, link: &mut Link, source: &mut dyn Snapshot) -> Result<()> {
         self.engine.progress.stream_started(&self.pair.stream, "read", self.pair.source.rows_estimate);
         let rows = part_rows(link, self.pair);
-        let raw = takes_raw(link, self.pair) && self.watch().is_none();
+        let path = self.path(link);
+        let raw = path == WritePath::Part && takes_raw(link, self.pair) && self.watch().is_none();
         loop {
             let columns = || self.pair.key_source.clone();
             let after = self.frontier().map(|key| Predicate::After { columns: columns(), key });
@@ -351,12 +419,12 @@ impl<'a> Load<'a> {
             let Some(key) = source.key_after(&self.pair.source, &columns(), &rest, rows).await? else { return Ok(()) };
             let upto = Key(key.clone()).to_json();
             if self.record.upto.as_ref() == Some(&upto) || key.iter().any(Value::is_null) {
-                return Err(Error::internal(format!("stream `{}`: the order of its keys cannot be relied on", self.pair.stream)).into());
+                return Err(self.disorder());
             }
             fail::passable("load.range")?;
             self.take_keys_off(link).await?;
             let filter = after.into_iter().chain([Predicate::UpTo { columns: columns(), key }]).collect();
-            self.land(link, source, filter, raw, Some(upto)).await?;
+            self.land(link, source, filter, Landing { raw, path, upto: Some(upto) }).await?;
             if self.engine.interrupt.asked() {
                 return Err(EngineError::Interrupted);
             }
@@ -376,11 +444,8 @@ impl<'a> Load<'a> {
         link: &mut Link,
         source: &mut dyn Snapshot,
         filter: Vec<Predicate>,
-        raw: bool,
-        upto: Option<String>,
+        Landing { raw, path, upto }: Landing,
     ) -> Result<()> {
-        // Where DDL commits by itself rows go through staging, which knows how to set aside what the table refuses.
-        let path = if link.dest.capabilities().transactional_ddl { WritePath::Part } else { WritePath::Stage };
         let first = self.there.is_none();
         let create = first.then(|| ddl(link, self.pair, self.record.mark.clone()).bare);
         let write = StreamWrite { create, ..self.write(path) };
@@ -396,7 +461,7 @@ impl<'a> Load<'a> {
         moved.parked.extend(sliced.parked);
         let applied = staged.apply().await?;
         for outcome in applied.outcomes {
-            self.landed += outcome.created;
+            self.landed += outcome.created + outcome.updated + outcome.unchanged;
             moved.parked.extend(outcome.rejects.into_iter().map(|r| crate::moving::parked(self.pair, r)));
         }
         crate::account::refuse_when_strict(self.pair, &moved.parked)?;
@@ -430,7 +495,9 @@ impl<'a> Load<'a> {
             indexes: Vec::new(),
             ..self.there.clone().unwrap_or_else(|| self.pair.dest.clone())
         };
-        StreamWrite { table: bare, loaded: None, expects: false, referenced_by: Vec::new(), ..stream_write(self.pair, path) }
+        let write = stream_write(self.pair, path);
+        let compare = write.columns.iter().filter(|c| !write.key.contains(c)).cloned().collect();
+        StreamWrite { table: bare, compare, in_parts: InParts::Filling, expects: false, referenced_by: Vec::new(), ..write }
     }
 
     fn spec(&mut self, write: StreamWrite) -> RunSpec {
@@ -471,6 +538,12 @@ pub(crate) fn drop_statements(link: &Link, name: &TableName) -> Vec<String> {
     link.to.load_ddl(&new, name).bare.drop
 }
 
+/// How rows of a load table are compared with the source: in all of their columns.
+fn choose(pair: &Pair, link: &Link) -> compare::Choice {
+    let whole = Pair { compared: vec![true; pair.columns.len()], ..pair.clone() };
+    compare::choose(&whole, link.source.capabilities(), link.dest.capabilities())
+}
+
 fn asks_for_all(context: &RunContext<'_>) -> bool {
     let o = context.options;
     o.key.is_none() && o.keys.is_none() && o.plan.is_none()
@@ -485,11 +558,9 @@ fn can_be_resumed(context: &RunContext<'_>, link: &Link, pair: &Pair) -> bool {
         && pair.key_is_unique
         && pair.key_source.iter().all(has_order)
         && !pair.maps_ids()
-        && pair.policy.options.stamp.is_none()
         && pair.policy.edits == Edits::Overwrite
-        // What is not compared could not be proved to be as the source has it now.
-        && pair.compared.iter().all(|compared| *compared)
-        && compare::choose(pair, link.source.capabilities(), link.dest.capabilities()).is_comparable()
+        // What landed is compared by digest; or read again, when what the source lacks is still to be found by its key.
+        && (choose(pair, link).is_comparable() || compare::has_comparable_key(pair))
 }
 
 /// Types whose `ORDER BY` and `>` mean the same order. Enums are sorted by position and compared by name, floats have values that

@@ -496,7 +496,7 @@ fn mapping_table(map: usize, table: &Table, legacy: &str, new: &str, entity: Opt
         table: table.clone(),
         create: None,
         path: WritePath::Stage,
-        loaded: None,
+        in_parts: syncline_connector::InParts::No,
         key,
         one_record_per_key: true,
         columns,

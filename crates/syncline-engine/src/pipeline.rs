@@ -4,7 +4,7 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
-use syncline_connector::{ErrorKind, Identity, Marker, RunSpec, Snapshot, StagedRun, StreamWrite, WritePath, fail};
+use syncline_connector::{ErrorKind, Identity, InParts, Marker, RunSpec, Snapshot, StagedRun, StreamWrite, WritePath, fail};
 use syncline_store::rows::{AuditRow, RunKind, RunRow, RunStatus};
 use tracing::Instrument;
 
@@ -526,7 +526,7 @@ pub(crate) fn stream_write(pair: &Pair, path: WritePath) -> StreamWrite {
         table: pair.dest.clone(),
         create: pair.first_load.as_ref().map_or_else(|| pair.create.clone(), |l| Some(l.place.clone())),
         path,
-        loaded: pair.first_load.as_ref().map(|l| l.rows),
+        in_parts: pair.first_load.as_ref().map_or(InParts::No, |l| InParts::Filled(l.rows)),
         key: pair.key_dest.clone(),
         one_record_per_key: pair.key_is_unique,
         columns: pair.columns.iter().map(|c| c.name.clone()).collect(),

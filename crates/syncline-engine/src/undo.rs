@@ -192,7 +192,7 @@ fn undo_write(pair: &Pair) -> StreamWrite {
         table: pair.dest.clone(),
         create: None,
         path: WritePath::Stage,
-        loaded: None,
+        in_parts: syncline_connector::InParts::No,
         key: pair.key_dest.clone(),
         compare: stored.iter().filter(|c| !pair.key_dest.contains(c)).cloned().collect(),
         one_record_per_key: true,

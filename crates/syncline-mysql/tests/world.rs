@@ -94,7 +94,7 @@ pub fn stream(table: &Table) -> StreamWrite {
         table: table.clone(),
         create: None,
         path: WritePath::Stage,
-        loaded: None,
+        in_parts: syncline_connector::InParts::No,
         compare: columns.iter().filter(|c| !key.contains(c)).cloned().collect(),
         key,
         one_record_per_key: true,

@@ -86,7 +86,7 @@ pub fn write_of(table: &Table) -> StreamWrite {
         table: table.clone(),
         create: None,
         path: WritePath::Stage,
-        loaded: None,
+        in_parts: syncline_connector::InParts::No,
         key: table.primary_key.clone(),
         compare: columns.iter().filter(|c| !table.primary_key.contains(c)).cloned().collect(),
         one_record_per_key: true,

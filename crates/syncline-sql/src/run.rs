@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use syncline_connector::fail::{self, Fault};
 use syncline_connector::{
-    Applied, CommitFate, Error, ErrorKind, LargeFields, Marker, RawChunk, Reject, Result, RunSpec, StagedRun, WritePath,
+    Applied, CommitFate, Error, ErrorKind, InParts, LargeFields, Marker, RawChunk, Reject, Result, RunSpec, StagedRun,
 };
 use syncline_model::{Column, RowBatch};
 
@@ -156,7 +156,7 @@ impl SqlRun {
             Phase::Over => Err(Error::internal("the staged run is over already")),
             Phase::Staging => {
                 self.finish_load().await?;
-                if self.streams.iter().all(|s| s.write.path == WritePath::Part) {
+                if self.streams.iter().all(|s| s.write.in_parts == InParts::Filling) {
                     self.session.leave_unchecked().await?;
                 }
                 self.session.begin().await?;

@@ -127,13 +127,13 @@ impl SqlRun {
         let order: Vec<usize> = self.groups.iter().flat_map(|g| g.streams.clone()).collect();
         for &stream in &order {
             self.create_table(stream).await?;
-            match self.streams[stream].write.loaded {
+            match self.streams[stream].write.in_parts.filled() {
                 None => self.add_keys(stream).await?,
                 Some(_) => self.add_keys_over_rows(stream).await?,
             }
         }
         for stream in order {
-            match self.streams[stream].write.loaded {
+            match self.streams[stream].write.in_parts.filled() {
                 None => self.add_foreign_keys(stream).await?,
                 Some(_) => self.add_foreign_keys_over_rows(stream).await?,
             }
@@ -200,7 +200,7 @@ impl SqlRun {
     /// A table that earlier transactions filled holds what they put there, but for what was taken out again, and nothing else.
     async fn count_loaded(&mut self, stream: usize) -> Result<()> {
         let s = &self.streams[stream];
-        let Some(loaded) = s.write.loaded.map(|rows| rows - s.outcome.rejects.len() as u64) else { return Ok(()) };
+        let Some(loaded) = s.write.in_parts.filled().map(|rows| rows - s.outcome.rejects.len() as u64) else { return Ok(()) };
         let (table, name) = (s.table.clone(), s.write.stream.clone());
         self.pass("load.place").await?;
         let found = self.count(&format!("SELECT count(*) AS n FROM {table}")).await?;

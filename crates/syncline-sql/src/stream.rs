@@ -88,7 +88,7 @@ impl Stream {
         if key.is_empty() && write.path == WritePath::Stage {
             return Err(Error::new(ErrorKind::Invalid, "key_missing", format!("stream `{}` has no key to match rows by", write.stream)));
         }
-        let loaded = write.loaded.unwrap_or(0);
+        let loaded = write.in_parts.filled().unwrap_or(0);
         let name = |what: &str| dialect.staging_table(&write.table, &format!("syncline_{what}_{number}"));
         Ok(Self {
             table: dialect.table(&write.table.name),

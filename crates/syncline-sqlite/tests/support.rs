@@ -121,7 +121,7 @@ pub fn stream(table: &Table, ddl: Option<TableDdl>) -> StreamWrite {
         stream: table.name.name.clone(),
         table: table.clone(),
         path: if ddl.is_some() { WritePath::Load } else { WritePath::Stage },
-        loaded: None,
+        in_parts: syncline_connector::InParts::No,
         create: ddl,
         key: table.best_key().unwrap_or_default(),
         compare: columns.iter().filter(|c| !table.primary_key.contains(c)).cloned().collect(),

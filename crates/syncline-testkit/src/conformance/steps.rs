@@ -143,7 +143,7 @@ pub(super) fn write_of(table: &Table) -> StreamWrite {
         table: table.clone(),
         create: None,
         path: WritePath::Stage,
-        loaded: None,
+        in_parts: syncline_connector::InParts::No,
         key: table.primary_key.clone(),
         compare: columns.iter().filter(|column| !table.primary_key.contains(column)).cloned().collect(),
         one_record_per_key: true,

@@ -6,6 +6,7 @@ mod deletions;
 mod features;
 mod first_load;
 mod first_load_mariadb;
+mod first_load_values;
 mod histories;
 mod hosts;
 mod kills;
