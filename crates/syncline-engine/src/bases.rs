@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
-use syncline_model::detect::NO_BASE;
+use syncline_model::detect::{FieldRule, NO_BASE, base_hash};
+use syncline_model::{RowRef, ValueRef};
 
 use crate::engine::{Engine, Result};
 use crate::keep::rules;
@@ -19,20 +20,57 @@ use crate::stream_run::StreamResult;
 /// Bases saved to the state in one go.
 const BASES_PER_WRITE: usize = 5_000;
 
-/// The fields that a base has a hash of, in its order.
-fn field_names(pair: &Pair) -> Vec<String> {
-    rules(pair).iter().map(|&(c, _)| pair.columns[c].name.clone()).collect()
+/// The fields that a base has a hash of, in its order, each with how it is compared.
+type Fields = Vec<(String, FieldRule)>;
+
+fn fields_of(pair: &Pair) -> Fields {
+    // What may be cleared decides what is done about a difference, and is in no hash.
+    rules(pair).into_iter().map(|(c, rule)| (pair.columns[c].name.clone(), FieldRule { clears: false, ..rule })).collect()
 }
 
 /// A number for a list of fields. Every base begins with it.
-fn shape_of(fields: &[String]) -> u64 {
+fn shape_of(fields: &Fields) -> u64 {
     xxhash_rust::xxh3::xxh3_64(serde_json::json!(fields).to_string().as_bytes())
+}
+
+/// What both sides last agreed on of one record: a hash per field of today, taken as that field was compared at the time.
+#[derive(Clone, Debug)]
+pub(crate) struct Base {
+    fields: Vec<(u64, FieldRule)>,
+}
+
+impl Base {
+    /// The field is known, and this is its value.
+    pub fn holds(&self, field: usize, value: ValueRef<'_>, scratch: &mut Vec<u8>) -> bool {
+        let (hash, rule) = self.fields[field];
+        hash != NO_BASE && base_hash(value, rule, scratch) == hash
+    }
+
+    /// The field is known.
+    pub fn knows(&self, field: usize) -> bool {
+        self.fields[field].0 != NO_BASE
+    }
+
+    /// The base as hashes of today. Where a field is compared in another way since, the side that still has the value of the base says
+    /// what its hash is today; where neither has, both have changed, and the hash is that of no value of theirs.
+    pub fn today(&self, rules: &[(usize, FieldRule)], source: RowRef<'_>, there: RowRef<'_>) -> Vec<u64> {
+        let mut scratch = Vec::new();
+        let mut hash = |i: usize, &(c, rule): &(usize, FieldRule)| {
+            let (before, old) = self.fields[i];
+            if before == NO_BASE || (old.canon, old.normaliser) == (rule.canon, rule.normaliser) {
+                return before;
+            }
+            let still = [source.get(c), there.get(c)].into_iter().find(|v| self.holds(i, *v, &mut scratch));
+            still.map_or(before, |v| base_hash(v, rule, &mut scratch))
+        };
+        rules.iter().enumerate().map(|(i, r)| hash(i, r)).collect()
+    }
 }
 
 /// The shape of a base without a field: that of a record which stays although the source deleted it.
 pub(crate) const NO_SHAPE: u64 = 0;
 
-/// Where the names behind such a number are kept.
+/// Where the fields behind such a number are kept.
 fn shape_note(stream: &str, shape: u64) -> String {
     format!("base_fields/{stream}/{shape:016x}")
 }
@@ -80,9 +118,9 @@ impl BaseSpool {
 
 impl Engine {
     /// The bases of these records, aligned with the stream's fields of today: a field that a base does not know has none.
-    pub(crate) async fn bases_of(&self, sync: &str, scope: &str, pair: &Pair, names: &[Vec<u8>]) -> Result<Vec<Option<Vec<u64>>>> {
-        let fields = field_names(pair);
-        let mut shapes: HashMap<u64, Option<Vec<String>>> = HashMap::from([(shape_of(&fields), Some(fields.clone()))]);
+    pub(crate) async fn bases_of(&self, sync: &str, scope: &str, pair: &Pair, names: &[Vec<u8>]) -> Result<Vec<Option<Base>>> {
+        let fields = fields_of(pair);
+        let mut shapes: HashMap<u64, Option<Fields>> = HashMap::from([(shape_of(&fields), Some(fields.clone()))]);
         let mut tx = self.store.begin().await?;
         let stored = tx.load_bases(sync, scope, &pair.stream, names).await?;
         for shape in stored.iter().flatten().filter_map(|b| b.first()) {
@@ -95,8 +133,11 @@ impl Engine {
         let aligned = |base: Vec<u64>| {
             let (shape, hashes) = base.split_first()?;
             let known = shapes.get(shape)?.as_ref().filter(|k| k.len() == hashes.len())?;
-            let of = |name: &String| known.iter().position(|k| k == name).map_or(NO_BASE, |at| hashes[at]);
-            Some(fields.iter().map(of).collect())
+            let of = |(name, rule): &(String, FieldRule)| match known.iter().position(|(k, _)| k == name) {
+                Some(at) => (hashes[at], known[at].1),
+                None => (NO_BASE, *rule),
+            };
+            Some(Base { fields: fields.iter().map(of).collect() })
         };
         Ok(stored.into_iter().map(|base| base.and_then(aligned)).collect())
     }
@@ -104,7 +145,7 @@ impl Engine {
     /// Saves the spooled bases of a stream.
     pub(crate) async fn save_bases(&self, context: &RunContext<'_>, pair: &Pair, result: &mut StreamResult) -> Result<()> {
         let Some(bases) = result.bases.take() else { return Ok(()) };
-        let fields = field_names(pair);
+        let fields = fields_of(pair);
         let shape = shape_of(&fields);
         let mut tx = self.store.begin().await?;
         tx.save_note(&context.sync.name, &shape_note(&pair.stream, shape), &serde_json::json!(fields).to_string()).await?;

@@ -1,24 +1,30 @@
 //! Which tables of the source are streams of a sync.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use syncline_model::schema::TableKind;
 use syncline_model::{Catalog, Table, TableName};
 
 use crate::engine::{EngineError, Result};
 use crate::first_load;
-use crate::pairing::Remembered;
+use crate::pairing::{Remembered, Side, default_schema};
 use crate::policy;
 use crate::spec::SyncSpec;
 
 /// Source tables whose ids are mapped. All streams of the sync count, also those left out of this run.
-pub(crate) fn mapped(sync: &SyncSpec, catalog: &Catalog) -> BTreeMap<TableName, String> {
-    let mapped = |t: &&Table| {
-        let options = policy::options_for(sync, &t.name.name).filter(|o| o.ids.is_some());
+pub(crate) fn mapped(sync: &SyncSpec, from: Side<'_>) -> BTreeMap<TableName, String> {
+    let mapped = |t: &Table, name: &str| {
+        let options = options(sync, &t.name, name).filter(|o| o.ids.is_some());
         // Keys of several columns are no ids: of such tables only the references are mapped.
         options.is_some_and(|o| o.key.or_else(|| t.best_key()).is_some_and(|key| key.len() == 1))
     };
-    catalog.tables.iter().filter(mapped).map(|t| (t.name.clone(), t.name.name.clone())).collect()
+    let named = from.catalog.tables.iter().map(|t| (t, stream_name(&t.name, from)));
+    named.filter(|(t, name)| mapped(t, name)).map(|(t, name)| (t.name.clone(), name)).collect()
+}
+
+/// What the configuration says of a stream: under its name, or under the bare name of its table.
+fn options(sync: &SyncSpec, table: &TableName, name: &str) -> Option<crate::spec::StreamOptions> {
+    policy::options_for(sync, name).or_else(|| policy::options_for(sync, &table.name))
 }
 
 /// A stream: its name, its table, its options.
@@ -28,13 +34,13 @@ type Chosen<'a> = (String, &'a Table, crate::spec::StreamOptions);
 ///
 /// # Errors
 /// `Config`: a stream that is named is not there, one that patterns match is there no more, or they match none at all.
-pub(crate) fn choose<'a>(sync: &SyncSpec, only: &[String], catalog: &'a Catalog, remembered: &Remembered) -> Result<Vec<Chosen<'a>>> {
-    let several = catalog.tables.iter().map(|t| &t.name.schema).collect::<BTreeSet<_>>().len() > 1;
+pub(crate) fn choose<'a>(sync: &SyncSpec, only: &[String], from: Side<'a>, remembered: &Remembered) -> Result<Vec<Chosen<'a>>> {
+    let catalog = from.catalog;
     let mut chosen = Vec::new();
     for table in &catalog.tables {
         let bare = &table.name.name;
-        let name = if several { table.name.to_string() } else { bare.clone() };
-        let options = policy::options_for(sync, &name).or_else(|| policy::options_for(sync, bare));
+        let name = stream_name(&table.name, from);
+        let options = options(sync, &table.name, &name);
         let exact = sync.streams.iter().any(|(p, o)| (p == bare || *p == name) && o.is_some());
         // Views, and tables that a sync is still filling, are streams only where somebody names them.
         let hidden = table.kind == TableKind::View || first_load::is_load_table(&table.name);
@@ -66,6 +72,13 @@ pub(crate) fn choose<'a>(sync: &SyncSpec, only: &[String], catalog: &'a Catalog,
         });
     }
     Ok(chosen)
+}
+
+/// A table outside the schema that bare names mean is called by its full name. Always: what other schemas hold must not rename a stream
+/// whose positions, bases and parked rows are kept under its name.
+fn stream_name(table: &TableName, from: Side<'_>) -> String {
+    let is_usual = from.schema.is_some() || default_schema(from.engine()).is_none_or(|usual| table.schema.as_ref() == Some(&usual));
+    if is_usual { table.name.clone() } else { table.to_string() }
 }
 
 /// MySQL and `information_schema` do not show tables to a role without rights on them: gone and withdrawn look the same.

@@ -90,18 +90,20 @@ impl StreamRun<'_> {
         let rules = rules(pair);
         let mut write = RowBatch::new(pair.columns.len());
         let mut expect = RowBatch::new(pair.columns.len());
-        let mut written: Vec<(usize, Vec<u64>)> = Vec::new();
+        // Rows that are written: their new base, and the one it replaces.
+        let mut written: Vec<(usize, Vec<u64>, Vec<u64>)> = Vec::new();
         for (i, row) in rows.rows().enumerate() {
             match present.at.get(&names[i]) {
                 None => {
                     let hashes = source_hashes(row, &rules);
                     (0..row.width()).for_each(|c| write.push_encoded(row.encoded(c)));
-                    written.push((i, hashes));
+                    written.push((i, hashes, Vec::new()));
                 }
                 Some(&at) => {
                     let there = present.rows.row(at);
                     let mut one = RowBatch::new(row.width());
-                    let decided = self.decide_row(row, there, present.modifier[at], bases[i].as_deref(), &rules, &keys[i], &mut one)?;
+                    let base = bases[i].as_ref().map(|b| b.today(&rules, row, there));
+                    let decided = self.decide_row(row, there, present.modifier[at], base.as_deref(), &rules, &keys[i], &mut one)?;
                     match decided {
                         Decided::Written(_) if there.has_large() => {
                             let large = (0..there.width()).find(|&c| matches!(there.get(c), ValueRef::Large(_)));
@@ -113,7 +115,7 @@ impl StreamRun<'_> {
                         Decided::Written(hashes) => {
                             (0..pair.columns.len()).for_each(|c| expect.push_encoded(there.encoded(c)));
                             one.rows().for_each(|r| (0..r.width()).for_each(|c| write.push_encoded(r.encoded(c))));
-                            written.push((i, hashes));
+                            written.push((i, hashes, base.unwrap_or_default()));
                         }
                         Decided::Settled(hashes) => spool.new.add(&names[i], &hashes)?,
                     }
@@ -128,10 +130,10 @@ impl StreamRun<'_> {
             rejects.iter().map(|r| Key(pair.key_at.iter().map(|&k| r.row[k].clone()).collect()).canonical(&canons)).collect();
         self.result.parked.extend(rejects.into_iter().map(|r| crate::moving::parked(pair, r)));
         self.refuse_when_strict()?;
-        for (i, hashes) in written {
+        for (i, hashes, replaced) in written {
             if !refused.contains(&names[i]) {
                 spool.new.add(&names[i], &hashes)?;
-                spool.replaced.add(&names[i], bases[i].as_deref().unwrap_or_default())?;
+                spool.replaced.add(&names[i], &replaced)?;
             }
         }
         Ok(write.len() as u64)

@@ -1,11 +1,11 @@
 //! `edits: keep` where the source deleted a record that was edited at the destination since: a conflict like any other (S4-003).
 
 use syncline_connector::Snapshot;
-use syncline_model::detect::{FieldRule, NO_BASE, base_hash};
+use syncline_model::detect::FieldRule;
 use syncline_model::{Key, RowBatch, RowRef, json};
 use syncline_store::rows::ConflictRow;
 
-use crate::bases::{Bases, NO_SHAPE};
+use crate::bases::{Base, Bases, NO_SHAPE};
 use crate::engine::Result;
 use crate::keep::{rules, strategy};
 use crate::spec::{Conflicts, Edits};
@@ -43,7 +43,7 @@ impl StreamRun<'_> {
         let there = self.rows_at_destination(keys.clone(), dest).await?;
         for (i, key) in keys.rows().enumerate() {
             let row = there.row(&names[i]);
-            let edited = row.zip(bases[i].as_deref()).map(|(row, base)| edited(row, base, &rules)).unwrap_or_default();
+            let edited = row.zip(bases[i].as_ref()).map(|(row, base)| edited(row, base, &rules)).unwrap_or_default();
             if decided[i] || (!edited.is_empty() && self.pair.policy.conflicts != Conflicts::SourceWins) {
                 self.result.extra += 1;
                 self.keep_decision(&names[i])?;
@@ -95,9 +95,8 @@ impl StreamRun<'_> {
 }
 
 /// Staged columns whose value is no longer the one that both sides last agreed on.
-fn edited(row: RowRef<'_>, base: &[u64], rules: &[(usize, FieldRule)]) -> Vec<usize> {
+fn edited(row: RowRef<'_>, base: &Base, rules: &[(usize, FieldRule)]) -> Vec<usize> {
     let mut scratch = Vec::new();
-    let changed =
-        |&(&(c, rule), &before): &(&(usize, FieldRule), &u64)| before != NO_BASE && base_hash(row.get(c), rule, &mut scratch) != before;
-    rules.iter().zip(base).filter(changed).map(|(&(c, _), _)| c).collect()
+    let mut is_edited = |(i, c): &(usize, usize)| base.knows(*i) && !base.holds(*i, row.get(*c), &mut scratch);
+    rules.iter().map(|(c, _)| *c).enumerate().filter(|f| is_edited(f)).map(|(_, c)| c).collect()
 }

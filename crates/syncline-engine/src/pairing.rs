@@ -167,9 +167,9 @@ pub fn pair_streams(
     to: Side<'_>,
     remembered: &Remembered,
 ) -> Result<Vec<Pair>> {
-    let chosen = chosen::choose(sync, only, from.catalog, remembered)?;
+    let chosen = chosen::choose(sync, only, from, remembered)?;
     let mut pairs = Vec::with_capacity(chosen.len());
-    let mapped: BTreeMap<TableName, String> = chosen::mapped(sync, from.catalog);
+    let mapped: BTreeMap<TableName, String> = chosen::mapped(sync, from);
     for (stream, table, options) in &chosen {
         let policy = Policy::decide(&sync.name, stream, options.clone())?;
         let builder = Builder { sync, stream, scope, from, to, remembered, source: table, mapped: &mapped };
@@ -634,7 +634,7 @@ fn no_default(c: &Column) -> bool {
 }
 
 /// The schema a bare name means where the connection names none.
-fn default_schema(engine: Engine) -> Option<String> {
+pub(crate) fn default_schema(engine: Engine) -> Option<String> {
     match engine {
         Engine::Postgres => Some("public".to_owned()),
         Engine::Mysql | Engine::Sqlite => None,

@@ -22,6 +22,7 @@
 //! Times cannot say *which* field was edited, so every field that differs shares the record's verdict. A destination stamped at
 //! the very instant of `last_synced_at` was stamped by that sync, and is not modified.
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::canonical::Canon;
@@ -29,7 +30,7 @@ use crate::normalise::{Normaliser, write_compared};
 use crate::value::{Micros, ValueRef};
 
 /// How a field is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldRule {
     /// The canonical form of the pair of columns.
     pub canon: Canon,
@@ -235,7 +236,9 @@ fn same(a: ValueRef<'_>, b: ValueRef<'_>, rule: FieldRule, scratch: &mut Vec<u8>
     x == y
 }
 
-fn is_empty(v: ValueRef<'_>, rule: FieldRule) -> bool {
+/// Nothing in the sense of a field: NULL, or text of which its normal form leaves nothing.
+#[must_use]
+pub fn is_empty(v: ValueRef<'_>, rule: FieldRule) -> bool {
     match v {
         ValueRef::Null => true,
         ValueRef::Text(t) => rule.normaliser.map_or(t.is_empty(), |n| n.apply(t).is_empty()),

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use syncline_connector::{Batch, DigestColumn, DigestKind, DigestRequest, Predicate, Segments, Snapshot};
-use syncline_model::detect::{NO_BASE, base_hash};
+use syncline_model::detect::{FieldRule, is_empty};
 use syncline_model::{Key, RowBatch, Value};
 
 use super::side::{REFUSED, Side};
@@ -270,7 +270,7 @@ impl Again<'_> {
         let canons = self.pair.key_canons();
         let filter = vec![Predicate::KeyIn { columns: self.pair.key_source.clone(), keys }];
         let request = moving::request(self.pair, self.sync.memory, &Selection { filter, raw: false, watch: None, strict: false });
-        let (mut names, mut rows) = (Vec::new(), Vec::new());
+        let (mut names, mut hashes, mut rows) = (Vec::new(), Vec::new(), RowBatch::new(self.pair.columns.len()));
         let (mut scratch, mut name, mut staged) = (Vec::new(), Vec::new(), RowBatch::new(self.pair.columns.len()));
         let mut stream = source.read(request).await?;
         while let Some(batch) = stream.next().await? {
@@ -278,15 +278,17 @@ impl Again<'_> {
             moving::transform(self.pair, &read, &mut staged, &mut Vec::new());
             for row in staged.rows() {
                 names.push(Key::of(row, &self.pair.key_at).canonical(&canons));
-                let hash = self.source.see(row, &mut scratch, &mut name).key;
-                rows.push((hash, rules.iter().map(|&(c, rule)| base_hash(row.get(c), rule, &mut scratch)).collect::<Vec<u64>>()));
+                hashes.push(self.source.see(row, &mut scratch, &mut name).key);
+                (0..row.width()).for_each(|c| rows.push_encoded(row.encoded(c)));
             }
         }
         let bases = self.engine.bases_of(&self.sync.name, self.scope, self.pair, &names).await?;
-        for ((hash, now), base) in rows.into_iter().zip(bases) {
-            let Some(base) = base else { continue };
-            let unchanged = rules.iter().zip(now.iter().zip(&base)).filter(|(_, (n, b))| n == b && **b != NO_BASE);
-            kept.insert(hash, unchanged.map(|(&(c, _), _)| c).collect());
+        for ((hash, row), base) in hashes.into_iter().zip(rows.rows()).zip(bases) {
+            let mut may_differ = |&(i, &(c, rule)): &(usize, &(usize, FieldRule))| {
+                let erases_nothing = !rule.clears && is_empty(row.get(c), rule);
+                erases_nothing || base.as_ref().is_some_and(|b| b.holds(i, row.get(c), &mut scratch))
+            };
+            kept.insert(hash, rules.iter().enumerate().filter(|f| may_differ(f)).map(|(_, &(c, _))| c).collect());
         }
         Ok(kept)
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::rig::{Side, World};
+use crate::rig::{Side, World, config};
 use crate::{book, written};
 
 const MEMBER: &str = "CREATE TABLE member (id int PRIMARY KEY, name varchar(40), email varchar(80), phone varchar(40), note varchar(80));
@@ -128,6 +128,48 @@ fn a_deletion_follows_also_where_edits_are_kept() {
     from.execute("INSERT INTO member VALUES (4, 'Dot again', NULL, NULL, NULL)");
     world.run(&[], 0);
     assert_eq!(row(&to, 4), "Dot again|~|~|~");
+}
+
+// req: S4-002
+// rule: R6
+#[test]
+fn an_edit_stays_one_when_a_field_is_compared_in_another_way_from_then_on() {
+    let (from, to, world) = synced("");
+    to.execute("UPDATE member SET email = 'mine@x.org' WHERE id = 1; UPDATE member SET phone = 'mine' WHERE id = 2");
+    from.execute("UPDATE member SET email = 'theirs@x.org' WHERE id = 3; UPDATE member SET phone = '999' WHERE id = 2");
+    let fields = "    streams: { member: { fields: { email: { from: email, type: email }, phone: { from: phone, type: phone } } } }\n";
+    world.configure(&config(&from, &to, &format!("    edits: keep\n{fields}")));
+    let run = world.run(&[], 0);
+    assert_eq!((book(&run, "kept"), &run["conflicts"]), (1, &json!(1)), "only the phone was changed by both: {run}");
+    assert_eq!(conflicts(&world)[0]["key"], json!([2]));
+    assert_eq!(to.value("SELECT string_agg(email, ',' ORDER BY id) FROM member"), "mine@x.org,bob@x.org,theirs@x.org,dot@x.org");
+    world.syncline(&["verify"]).ends_with(0);
+}
+
+// req: S4-002
+#[test]
+fn what_an_empty_source_field_does_not_erase_verify_counts_as_kept() {
+    let (from, to, world) = synced("");
+    from.execute("UPDATE member SET phone = NULL WHERE id = 1; UPDATE member SET note = '' WHERE id = 2");
+    let run = world.run(&[], 0);
+    assert_eq!((book(&run, "kept"), book(&run, "updated")), (2, 0), "{run}");
+    assert_eq!((row(&to, 1).as_str(), row(&to, 2).as_str()), ("Ann|ann@x.org|+353 1 234|n1", "Bob|bob@x.org|555|n2"));
+    let report = world.syncline(&["verify", "--json"]).ends_with(0).json();
+    assert!(report.to_string().contains("\"kept\":2"), "{report}");
+}
+
+// req: S4-002
+#[test]
+fn a_stream_keeps_its_name_and_what_is_known_of_it_whatever_other_schemas_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (Side::postgres(), Side::sqlite(folder.path(), "to.db"));
+    from.execute(MEMBER);
+    let world = World::through(("postgres", &from.url()), ("sqlite", &to.url()), "    edits: keep\n    streams: { member: {} }\n");
+    world.run(&[], 0);
+    from.execute("CREATE SCHEMA sales; CREATE TABLE sales.invoice (id int PRIMARY KEY)");
+    to.execute("UPDATE member SET note = 'mine' WHERE id = 1");
+    let run = world.run(&[], 0);
+    assert_eq!((written(&run), &run["streams"][0]["stream"], &run["conflicts"]), (0, &json!("member"), &json!(0)), "{run}");
 }
 
 // req: S4-003, FR-015, S0-TRUTH
