@@ -69,16 +69,15 @@ impl Minted {
 }
 
 impl IdMaps {
-    /// The maps as one stream's transaction needs them: all of them to look in, pair `index` (now number 0) to rewrite.
+    /// The maps as the transaction of some streams needs them: all of them to look in, those pairs (now from number 0 on) to rewrite.
     #[must_use]
-    pub fn only(mut self, index: usize) -> Self {
+    pub fn only(mut self, part: std::ops::Range<usize>) -> Self {
         if self.own.is_empty() {
             return self;
         }
-        let own = self.own[index];
-        self.own = vec![own];
-        self.rewrites = vec![self.rewrites.swap_remove(index)];
-        self.tables.retain(|t| Some(t.map) == own);
+        self.own = self.own[part.clone()].to_vec();
+        self.rewrites = self.rewrites.drain(part).collect();
+        self.tables.retain(|t| self.own.contains(&Some(t.map)));
         self
     }
 

@@ -204,28 +204,32 @@ impl Engine {
     ) -> Result<(), Stop> {
         let mut source = self.snapshot(link).await?;
         self.untie_loads(context, link, pairs).await?;
-        let order = crate::order::parents_first(pairs);
+        let parts = crate::order::into_parts(pairs);
         let (mut created, mut made) = (remembered.created.clone(), Vec::new());
-        let passes = order.iter().map(|&i| (i, Phase::Upserts)).chain(order.iter().rev().map(|&i| (i, Phase::Deletions)));
-        for (i, phase) in passes {
+        // Streams of a cycle are never cut into batches.
+        let uncut = SyncSpec { atomic: Atomic::Stream, ..context.sync.clone() };
+        let (cut, uncut) = (context, RunContext { sync: &uncut, ..*context });
+        let passes = parts.iter().map(|p| (p, Phase::Upserts)).chain(parts.iter().rev().map(|p| (p, Phase::Deletions)));
+        for (part, phase) in passes {
+            let context = if part.len() > 1 { &uncut } else { cut };
             if phase == Phase::Upserts {
-                self.load_in_parts(context, link, &mut pairs[i..=i], &mut *source, settlement).await?;
-                self.note_unfinished(&context.sync.name, link, &pairs[i..=i]).await?;
+                self.load_in_parts(context, link, &mut pairs[part.clone()], &mut *source, settlement).await?;
+                self.note_unfinished(&context.sync.name, link, &pairs[part.clone()]).await?;
             }
-            let pair = &pairs[i..=i];
+            let pair = &pairs[part.clone()];
             // A table that this run made holds nothing to delete.
-            if phase == Phase::Deletions && (pair[0].delete.is_none() || pair[0].create.is_some()) {
+            if phase == Phase::Deletions && pair.iter().all(|p| p.delete.is_none() || p.create.is_some()) {
                 continue;
             }
-            if pair[0].create.is_some() {
+            for pair in pair.iter().filter(|p| p.create.is_some()) {
                 // Whatever becomes of the streams behind it: the next run must know whose it is.
-                created.insert(pair[0].dest.name.to_string());
+                created.insert(pair.dest.name.to_string());
                 settlement.notes.push(crate::unfinished::created_note(&created));
-                made.push(pair[0].stream.clone());
+                made.push(pair.stream.clone());
                 let made: Vec<&str> = made.iter().map(String::as_str).collect();
                 settlement.notes.push(crate::undo_created::made_note(&context.run.id, &made));
             }
-            let mut ids = self.read_maps(context, link, pairs).await?.only(i);
+            let mut ids = self.read_maps(context, link, pairs).await?.only(part.clone());
             let spec = self.part_spec(context, link, pair, phase, &ids, settlement).await?;
             if context.sync.atomic == Atomic::Batch {
                 self.run_in_batches(context, link, pair, phase, spec, &mut *source, &mut ids, settlement).await?;

@@ -191,6 +191,10 @@ impl<'a> StreamRun<'a> {
         self.load_state().await?;
         let mode = self.mode();
         self.result.mode = if self.context.options.key.is_some() { "key".into() } else { mode.as_str().into() };
+        // Of a cycle, some streams may have none.
+        if self.phase == Phase::Deletions && self.pair.delete.is_none() {
+            return Ok(());
+        }
         if let Some(done) = &self.pair.first_load {
             return self.take_first_load(done);
         }

@@ -225,3 +225,20 @@ fn a_column_that_is_new_is_filled_in_for_rows_outside_the_window_too() {
     world.run(&[], 0);
     assert_eq!(to.value("SELECT count(*) FROM orders WHERE rating = 'PG'"), "20");
 }
+
+// rule: R5
+// case: D5
+#[test]
+fn a_cursor_from_the_future_does_not_hide_what_comes_after_it() {
+    let (from, to) = (Side::postgres(), Side::postgres());
+    from.execute(
+        "CREATE TABLE orders (id int PRIMARY KEY, name text, changed timestamp NOT NULL DEFAULT (clock_timestamp() AT TIME ZONE 'UTC'));
+         INSERT INTO orders (id, name) VALUES (1, 'a'), (2, 'b'); INSERT INTO orders VALUES (3, 'c', '2999-01-01')",
+    );
+    let world = World::between(&from, &to, "    streams: { orders: { mode: incremental, cursor: changed } }\n");
+    world.run(&[], 0);
+    from.execute("INSERT INTO orders (id, name) VALUES (4, 'd')");
+    let run = world.run(&[], 0);
+    assert_eq!((run["streams"][0]["mode"].as_str(), book(&run, "created")), (Some("incremental"), 1), "{run}");
+    assert_eq!(to.value("SELECT string_agg(name, '' ORDER BY id) FROM orders"), "abcd");
+}

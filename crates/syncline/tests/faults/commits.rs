@@ -254,21 +254,26 @@ fn a_unique_value_of_a_deleted_row_that_is_still_needed_parks_its_taker_and_fail
 #[test]
 fn a_row_that_goes_gives_its_unique_value_away_also_while_rows_of_the_run_still_point_at_it() {
     let folder = tempfile::tempdir().unwrap();
-    for dest in [Side::postgres(), Side::mariadb(), Side::sqlite(folder.path(), "to.db")] {
+    let file = |name| Side::sqlite(folder.path(), name);
+    let refusing = [Side::postgres(), Side::mariadb(), file("refusing.db")].map(|d| (d, ""));
+    // Then a review would go along with the film that it is about to leave.
+    let cascading = [Side::postgres(), Side::mariadb(), file("cascading.db")].map(|d| (d, " ON DELETE CASCADE"));
+    for (dest, action) in refusing.into_iter().chain(cascading) {
         let source = Side::postgres();
         for side in [&source, &dest] {
-            side.execute(
+            side.execute(&format!(
                 "CREATE TABLE film (id int PRIMARY KEY, title varchar(80) NOT NULL, code varchar(20) NOT NULL UNIQUE);
-                 CREATE TABLE review (id int PRIMARY KEY, film_id int NOT NULL, FOREIGN KEY (film_id) REFERENCES film (id));
-                 CREATE TABLE kind (id int PRIMARY KEY, above int, name varchar(20) UNIQUE, FOREIGN KEY (above) REFERENCES kind (id));",
-            );
+                 CREATE TABLE review (id int PRIMARY KEY, film_id int NOT NULL, FOREIGN KEY (film_id) REFERENCES film (id){action});
+                 CREATE TABLE kind (id int PRIMARY KEY, above int, name varchar(20) UNIQUE, FOREIGN KEY (above) REFERENCES kind (id));"
+            ));
         }
         source.execute(
             "INSERT INTO film SELECT i, 'Film ' || i, 'c' || i FROM generate_series(1, 9) i;
              INSERT INTO review SELECT i, i FROM generate_series(1, 5) i;
              INSERT INTO kind VALUES (1, NULL, 'all'), (2, 1, 'some'), (3, 2, 'few'), (4, NULL, 'other')",
         );
-        let world = World::between(&source, &dest, MIRROR);
+        let world =
+            World::between(&source, &dest, &format!("{MIRROR}    cascade: {}\n", if action.is_empty() { "refuse" } else { "allow" }));
         world.run(&[], 0);
         // A review moves from the film that goes to the one that takes its code; another goes with its film; codes of rows that stay swap
         // in the same run; of kinds, three go that point at each other.
@@ -332,4 +337,23 @@ fn a_run_and_an_undo_of_several_tables_are_one_transaction_at_mariadb_too() {
             world.run(&[], 0);
         }
     }
+}
+
+// rule: R28
+#[test]
+fn an_undo_knows_what_a_statement_trigger_of_the_destination_made_of_a_row() {
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    films(&source, 5);
+    dest.execute(
+        "CREATE TABLE film (id int PRIMARY KEY, title varchar(80) NOT NULL, code varchar(20) UNIQUE, touched int NOT NULL DEFAULT 0);
+         CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN UPDATE film SET touched = touched + 1; RETURN NULL; END';
+         CREATE TRIGGER touch AFTER INSERT OR UPDATE ON film FOR EACH STATEMENT WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION touch()",
+    );
+    let world = World::between(&source, &dest, MIRROR);
+    world.run(&[], 0);
+    source.execute("UPDATE film SET title = 'New' WHERE id = 3; INSERT INTO film VALUES (6, 'Film 6', 'c6')");
+    let run = world.run(&[], 0);
+    assert_eq!([&run["books"]["created"], &run["books"]["updated"]], [1, 1], "{run:#}");
+    world.syncline(&["undo", "last"]).ends_with(0);
+    assert_eq!((title(&dest, 3), dest.value("SELECT count(*) FROM film")), ("Film 3".to_owned(), "5".to_owned()));
 }

@@ -279,3 +279,22 @@ fn a_large_text_that_the_column_would_cut_or_change_parks_its_row() {
         assert_eq!(dest.value("SELECT count(*) FROM doc"), "1", "{name}");
     }
 }
+
+// rule: R6, R25
+#[test]
+fn a_row_whose_edit_at_the_destination_is_too_large_to_be_merged_is_parked_and_nothing_of_it_is_lost() {
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    source.execute("CREATE TABLE page (id int PRIMARY KEY, title text, body text); INSERT INTO page VALUES (1, 'a', 'x'), (2, 'b', 'y')");
+    let world = World::new(&format!("memory: 16MiB\n{}", config(&source, &dest, "    edits: keep\n    conflicts: source_wins\n")));
+    world.run(&[], 0);
+    dest.execute("UPDATE page SET body = repeat('z', 3000000) WHERE id = 1");
+    source.execute("UPDATE page SET title = 'new'");
+    let run = world.run(&[], 3);
+    assert_eq!(world.parked(), [("page".to_owned(), "[1]".to_owned(), "value_too_large".to_owned())], "{run:#}");
+    let there = "SELECT string_agg(title || length(body), ',' ORDER BY id) FROM page";
+    assert_eq!(dest.value(there), "a3000000,new1");
+    // What both sides changed is still known once the row can be held.
+    dest.execute("UPDATE page SET body = 'edited there' WHERE id = 1");
+    world.run(&[], 0);
+    assert_eq!(dest.value("SELECT title || ' ' || body FROM page WHERE id = 1"), "new edited there");
+}

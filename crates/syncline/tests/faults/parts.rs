@@ -146,6 +146,42 @@ fn a_strict_run_in_parts_commits_nothing_from_its_bad_row_on_and_undo_takes_back
     }
 }
 
+// case: C21
+// rule: R18, R23
+#[test]
+fn streams_that_need_each_other_are_one_part_and_the_others_go_before_and_after() {
+    for (atomic, dest) in ["stream", "batch"].into_iter().flat_map(|a| [(a, Side::postgres()), (a, Side::mariadb())]) {
+        let (source, at) = (Side::postgres(), format!("{atomic} {}", dest.kind()));
+        source.execute(
+            "CREATE TABLE a_rental (id int PRIMARY KEY, staff_id int NOT NULL, note varchar(20));
+             CREATE TABLE staff (id int PRIMARY KEY, store_id int NOT NULL, name varchar(20));
+             CREATE TABLE store (id int PRIMARY KEY, boss int NOT NULL, town_id int NOT NULL);
+             CREATE TABLE town (id int PRIMARY KEY, name varchar(20));
+             ALTER TABLE a_rental ADD FOREIGN KEY (staff_id) REFERENCES staff (id);
+             ALTER TABLE staff ADD FOREIGN KEY (store_id) REFERENCES store (id) DEFERRABLE INITIALLY DEFERRED;
+             ALTER TABLE store ADD FOREIGN KEY (boss) REFERENCES staff (id) DEFERRABLE INITIALLY DEFERRED, ADD FOREIGN KEY (town_id) REFERENCES town (id);
+             BEGIN; INSERT INTO town SELECT i, 'town ' || i FROM generate_series(1, 12) i; INSERT INTO store SELECT i, i, i FROM generate_series(1, 12) i;
+             INSERT INTO staff SELECT i, 13 - i, 'staff ' || i FROM generate_series(1, 12) i; INSERT INTO a_rental SELECT i, i, 'x' FROM generate_series(1, 12) i; COMMIT",
+        );
+        let tables = [("a_rental", ["id", "staff_id"]), ("staff", ["id", "store_id"]), ("store", ["id", "boss"]), ("town", ["id", "name"])];
+        let all = |side: &Side| tables.map(|(t, columns)| side.content(t, &columns, "1 = 1"));
+        let world = World::between(&source, &dest, &format!("    atomic: {atomic}\n    deletes: mirror\n    owns: table\n"));
+        assert_eq!(break_at(&world, "none"), Some(0), "{at}: {:?}", world.parked());
+        assert_eq!(all(&source), all(&dest), "{at}");
+        source.execute(
+            "BEGIN; INSERT INTO town VALUES (20, 'new'); INSERT INTO store VALUES (20, 20, 20); INSERT INTO staff VALUES (20, 20, 'new');
+             UPDATE store SET boss = 20 WHERE id = 5; INSERT INTO a_rental VALUES (20, 20, 'new'); DELETE FROM a_rental WHERE id IN (3, 10);
+             DELETE FROM staff WHERE id IN (3, 10); DELETE FROM store WHERE id IN (3, 10); DELETE FROM town WHERE id = 3; COMMIT",
+        );
+        let before = all(&dest);
+        assert_eq!(break_at(&world, "none"), Some(0), "{at}: {:?}", world.parked());
+        assert_eq!(all(&source), all(&dest), "{at}");
+        assert_eq!(books(&world.runs()[1]), [4, 1, 7], "{at}");
+        world.syncline(&["undo", "last"]).ends_with(0);
+        assert_eq!(all(&dest), before, "{at}");
+    }
+}
+
 // case: A12
 // rule: R6, R18
 #[test]

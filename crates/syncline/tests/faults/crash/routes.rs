@@ -21,8 +21,6 @@ const KEEPING: &str = "    edits: keep\n    clears: true\n    conflicts: source_
 enum Depth {
     /// Every point that the route passes, every action.
     Every,
-    /// Every point once: aborted.
-    Aborts,
     /// Points between the parts of a run: a middle passage, of the commits also the last.
     Parts,
 }
@@ -48,17 +46,17 @@ impl Depth {
     fn actions(self, point: &str) -> &'static [&'static str] {
         match self {
             Self::Every if STATEMENTS.contains(&point) => &["abort", "cut", "lose"],
-            Self::Aborts | Self::Parts if matches!(point, "commit.send" | "commit.answer") => &["abort", "cut", "lose"],
+            Self::Parts if matches!(point, "commit.send" | "commit.answer") => &["abort", "cut", "lose"],
             Self::Every => &["abort", "cut"],
             Self::Parts if point.starts_with("commit.") => &["abort", "cut"],
-            Self::Aborts | Self::Parts => &["abort"],
+            Self::Parts => &["abort"],
         }
     }
 
     /// Which passages of a point that is passed so often.
     fn passages(self, point: &str, passed: usize) -> BTreeSet<usize> {
         match self {
-            Self::Every | Self::Aborts => BTreeSet::from([1]),
+            Self::Every => BTreeSet::from([1]),
             Self::Parts if matches!(point, "commit.send" | "commit.answer") => BTreeSet::from([passed.div_ceil(2), passed]),
             Self::Parts => BTreeSet::from([passed.div_ceil(2)]),
         }
@@ -199,7 +197,7 @@ fn postgres_to_mariadb_survives_a_fault_at_every_point() {
 fn sqlite_to_sqlite_survives_a_fault_at_every_point() {
     let folder = tempfile::tempdir().expect("a folder");
     let source = Side::sqlite(folder.path(), "from.db");
-    break_all(&Route { source, dest: "sqlite", options: MIRROR, scenarios: BOTH, only: &[], depth: Depth::Aborts, shape: Shape::Knotted });
+    break_all(&Route { source, dest: "sqlite", options: MIRROR, scenarios: BOTH, only: &[], depth: Depth::Every, shape: Shape::Knotted });
 }
 
 /// Points at which a run that commits in parts has something to lose.
