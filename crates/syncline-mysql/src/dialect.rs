@@ -75,6 +75,11 @@ impl Dialect for Sql {
         Vec::new()
     }
 
+    /// Staging columns have the very types of the table's.
+    fn staged_as_stored(&self, _column: &Column) -> bool {
+        true
+    }
+
     fn differs(&self, columns: &[&Column], left: &str, right: &str) -> String {
         if columns.is_empty() {
             return "FALSE".to_owned();

@@ -5,6 +5,36 @@ use syncline_model::{Column, LogicalType};
 use crate::flavour::Flavour;
 use crate::quote;
 
+/// Whether the exact text of the type is digits, letters and marks that are no comma and no tilde.
+fn is_plain(c: &Column) -> bool {
+    use LogicalType as T;
+    match &c.logical {
+        T::Bool
+        | T::Int { .. }
+        | T::Year
+        | T::Decimal { .. }
+        | T::Float { .. }
+        | T::Bit { .. }
+        | T::Uuid
+        | T::Date
+        | T::Time { .. }
+        | T::TimeSpan { .. }
+        | T::Timestamp { .. }
+        | T::TimestampTz { .. }
+        | T::Interval => true,
+        T::Text { .. } | T::Enum { .. } | T::Set { .. } | T::Any | T::Bytes { .. } | T::Geometry | T::Json { .. } | T::Other { .. } => {
+            false
+        }
+    }
+}
+
+/// A field of a list between commas: its exact text, or what `wrap` makes of one that may hold anything; `~` for NULL.
+fn field(c: &Column, a: &str, wrap: &str, flavour: &Flavour) -> String {
+    let text = exact(c, a, flavour);
+    let text = if is_plain(c) { text } else { format!("{wrap}({text})") };
+    if c.nullable { format!("IF({a}.{} IS NULL, '~', {text})", quote::name(&c.name)) } else { text }
+}
+
 /// Exact text (or bytes) of a column; NULL stays NULL.
 fn exact(c: &Column, a: &str, flavour: &Flavour) -> String {
     use LogicalType as T;
@@ -30,15 +60,15 @@ fn exact(c: &Column, a: &str, flavour: &Flavour) -> String {
     }
 }
 
-/// Hexadecimal fields between commas, `~` for NULL. CONCAT answers NULL when a field could not be made.
+/// Fields between commas, in hexadecimal where they may hold anything. CONCAT answers NULL when a field could not be made.
 pub(crate) fn image(columns: &[&Column], a: &str, flavour: &Flavour) -> String {
-    let one = |c: &&Column| format!("IF({a}.{} IS NULL, '~', HEX({}))", quote::name(&c.name), exact(c, a, flavour));
+    let one = |c: &&Column| field(c, a, "HEX", flavour);
     format!("CONCAT({})", columns.iter().map(one).collect::<Vec<_>>().join(", ',', "))
 }
 
-/// MD5 over the MD5s of all columns: no concatenation grows with the values (R4).
+/// MD5 over all columns, of those that may be long over their MD5s: no concatenation grows with the values (R4).
 pub(crate) fn hash(columns: &[&Column], a: &str, flavour: &Flavour) -> String {
-    let one = |c: &&Column| format!("IF({a}.{} IS NULL, '~', MD5({}))", quote::name(&c.name), exact(c, a, flavour));
+    let one = |c: &&Column| field(c, a, "MD5", flavour);
     format!("MD5(CONCAT({}))", columns.iter().map(one).collect::<Vec<_>>().join(", ',', "))
 }
 
@@ -46,7 +76,7 @@ pub(crate) fn hash(columns: &[&Column], a: &str, flavour: &Flavour) -> String {
 pub(crate) fn select(columns: &[&Column], a: &str, flavour: &Flavour) -> String {
     let one = |(i, c): (usize, &&Column)| {
         let field = format!("SUBSTRING_INDEX(SUBSTRING_INDEX({a}.image, ',', {}), ',', -1)", i + 1);
-        let value = typed(c, &format!("UNHEX({field})"), flavour);
+        let value = typed(c, &if is_plain(c) { field.clone() } else { format!("UNHEX({field})") }, flavour);
         format!("CASE WHEN {field} = '~' THEN NULL ELSE {value} END AS {}", quote::name(&c.name))
     };
     columns.iter().enumerate().map(one).collect::<Vec<_>>().join(", ")

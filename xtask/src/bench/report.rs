@@ -71,7 +71,7 @@ pub(crate) fn machine(rig: &Rig) -> Result<()> {
         "- {model}, {cores} cores, {} GiB of memory; servers and product on the same machine.\n\
          - {}; {}; Linux {}.\n\
          - PostgreSQL: `fsync` on, `shared_buffers` 64 MB, `max_wal_size` 8 GB, all else default. MariaDB: `innodb_buffer_pool_size` 512 MB, \
-         `innodb_flush_log_at_trx_commit` 1.\n\
+         `innodb_log_file_size` 1 GB (from 10.9 on), `innodb_flush_log_at_trx_commit` 1.\n\
          - {}, {:.1} MB.\n",
         kib.div_ceil(1024 * 1024),
         first_words(&rig.sql("postgres", "select version()")?, 2),
