@@ -59,6 +59,8 @@ pub struct Error {
     pub message: String,
     /// What to do next, where there is something to do.
     pub hint: Option<String>,
+    /// What the system itself said about a row. It may hold the row's values: kept with the row where that is set aside, never logged.
+    pub words: Option<String>,
     /// The cause.
     pub cause: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -67,13 +69,20 @@ impl Error {
     /// An error without hint or cause.
     #[must_use]
     pub fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, code, message: message.into(), hint: None, cause: None }
+        Self { kind, code, message: message.into(), hint: None, words: None, cause: None }
     }
 
     /// Adds what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds what the system itself said about a row.
+    #[must_use]
+    pub fn words(mut self, words: impl Into<String>) -> Self {
+        self.words = Some(words.into());
         self
     }
 

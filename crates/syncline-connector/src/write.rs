@@ -223,8 +223,10 @@ pub struct Reject {
     pub column: Option<String>,
     /// Stable code: `not_null`, `parent_missing`, `unique_taken`, `value_out_of_range`, …
     pub code: &'static str,
-    /// A sentence for people. No values of other rows.
+    /// A sentence for people. No values.
     pub detail: String,
+    /// What the system itself said. It may hold values of the row, so it is shown beside the row and nowhere else.
+    pub words: Option<String>,
 }
 
 /// What applying one stream did. Exact, never an estimate (R17).

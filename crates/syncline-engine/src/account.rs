@@ -13,7 +13,7 @@ use crate::engine::{Engine, Result};
 use crate::horizon;
 use crate::link::Link;
 use crate::mapped::IdMaps;
-use crate::moving::{Parked, parked};
+use crate::moving::{Parked, parked, with_words};
 use crate::pairing::Pair;
 use crate::pipeline::{Phase, RunContext};
 use crate::settle::Settlement;
@@ -294,7 +294,7 @@ pub(crate) fn log_made(context: &RunContext<'_>, pair: &Pair, deletes: &RowBatch
 /// Deletions that the system refused.
 pub(crate) fn log_refused(context: &RunContext<'_>, pair: &Pair, outcome: &StreamOutcome, settlement: &mut Settlement) {
     for r in &outcome.delete_rejects {
-        let reason = format!("child_exists: {}", r.detail);
+        let reason = format!("{}: {}", r.code, with_words(&r.detail, r.words.as_deref()));
         settlement.deletions.push(deletion(context, pair, Key(r.row.clone()).to_json(), &reason, false));
     }
 }

@@ -1,7 +1,7 @@
 //! The user's `where`: bound scopes, and the destination's own predicate derived from it (R7).
 
 use syncline_connector::{Piece, Predicate};
-use syncline_model::Value;
+use syncline_model::{Engine, Value};
 
 /// The marker of the scope in a condition.
 const SCOPE_OPEN: &str = "{{";
@@ -9,11 +9,17 @@ const SCOPE_OPEN: &str = "{{";
 /// A condition with every `{{ scope }}` bound to the scope's value, never rendered.
 ///
 /// # Errors
-/// A sentence when something else stands between the braces, or a scope is asked for and there is none.
-pub fn bind(text: &str, scope: Option<&str>) -> Result<Predicate, String> {
+/// A sentence when something else stands between the braces, a scope is asked for and there is none, or it would be text of a literal or
+/// comment, where nothing can be bound.
+pub fn bind(text: &str, scope: Option<&str>, engine: Engine) -> Result<Predicate, String> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find(SCOPE_OPEN) {
+        if let Some(within) = open_at_end(&text[..text.len() - rest.len() + at], engine) {
+            return Err(format!(
+                "`{{{{ scope }}}}` is a value of its own, and cannot stand within {within}: write `column = {{{{ scope }}}}`"
+            ));
+        }
         let end = rest[at..].find("}}").ok_or("`{{` without `}}`")? + at;
         let name = rest[at + 2..end].trim();
         if name != "scope" {
@@ -26,6 +32,75 @@ pub fn bind(text: &str, scope: Option<&str>) -> Result<Predicate, String> {
     }
     pieces.push(Piece::Sql(rest.to_owned()));
     Ok(Predicate::Sql(pieces))
+}
+
+/// What a piece of SQL ends within, when that is no place for a value: the rest would be read as its text.
+fn open_at_end(sql: &str, engine: Engine) -> Option<&'static str> {
+    let mut rest = sql;
+    let mut before = ' ';
+    while let Some(c) = rest.chars().next() {
+        let escapes = engine == Engine::Mysql || c == '\'' && matches!(before, 'e' | 'E');
+        let (what, len) = match c {
+            '\'' => ("quotes", closing_quote(rest, c, escapes)),
+            '"' => ("quotes", closing_quote(rest, c, engine == Engine::Mysql)),
+            '`' if engine != Engine::Postgres => ("quotes", closing_quote(rest, c, false)),
+            '-' if rest.starts_with("--") => ("a comment", rest.find('\n').map(|i| i + 1)),
+            '#' if engine == Engine::Mysql => ("a comment", rest.find('\n').map(|i| i + 1)),
+            '/' if rest.starts_with("/*") => ("a comment", closing_comment(rest, engine == Engine::Postgres)),
+            '$' if engine == Engine::Postgres && !is_word(before) => match dollar_tag(rest) {
+                Some(tag) => ("dollar quotes", rest[tag.len()..].find(tag).map(|i| i + 2 * tag.len())),
+                None => ("", Some(1)),
+            },
+            c => ("", Some(c.len_utf8())),
+        };
+        let Some(len) = len else { return Some(what) };
+        before = rest[..len].chars().next_back().unwrap_or(' ');
+        rest = &rest[len..];
+    }
+    None
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_' || c == '$'
+}
+
+/// The length of a quoted text; a doubled quote is one of its characters. `None` when it does not end.
+fn closing_quote(text: &str, quote: char, escapes: bool) -> Option<usize> {
+    let mut chars = text.char_indices().skip(1).peekable();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '\\' if escapes => drop(chars.next()),
+            c if c == quote && chars.peek().is_some_and(|(_, next)| *next == quote) => drop(chars.next()),
+            c if c == quote => return Some(at + 1),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The length of a comment, within which PostgreSQL counts others.
+fn closing_comment(text: &str, nests: bool) -> Option<usize> {
+    let (mut at, mut depth) = (2, 1);
+    while let Some(found) = text[at..].find(['*', '/']).map(|i| at + i) {
+        let (step, change) = match &text[found..] {
+            s if s.starts_with("*/") => (2, -1),
+            s if nests && s.starts_with("/*") => (2, 1),
+            _ => (1, 0),
+        };
+        (at, depth) = (found + step, depth + change);
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// `$$` or `$name$` at the start of the text.
+fn dollar_tag(text: &str) -> Option<&str> {
+    let end = text[1..].find('$')? + 1;
+    let name = &text[1..end];
+    let fits = name.chars().all(|c| c.is_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_ascii_digit());
+    fits.then(|| &text[..=end])
 }
 
 /// The same condition over destination columns, when it is a conjunction of `column = literal` or `column = {{ scope }}`
@@ -104,12 +179,50 @@ mod tests {
     // rule: R7
     #[test]
     fn a_scope_is_bound_and_never_rendered() {
-        let p = bind("org = {{ scope }} AND x > 1", Some("a'; drop table x--")).unwrap();
+        let p = bind("org = {{ scope }} AND x > 1", Some("a'; drop table x--"), Engine::Postgres).unwrap();
         let Predicate::Sql(pieces) = p else { panic!("a condition stays SQL") };
         assert_eq!(pieces[0], Piece::Sql("org = ".into()));
         assert_eq!(pieces[1], Piece::Bound(Value::Text("a'; drop table x--".into())));
-        assert!(bind("org = {{ scope }}", None).is_err());
-        assert!(bind("org = {{ other }}", Some("a")).is_err());
+        assert!(bind("org = {{ scope }}", None, Engine::Postgres).is_err());
+        assert!(bind("org = {{ other }}", Some("a"), Engine::Postgres).is_err());
+    }
+
+    // rule: R7
+    #[test]
+    fn a_scope_stands_nowhere_but_where_a_value_can() {
+        let all = [Engine::Postgres, Engine::Mysql, Engine::Sqlite];
+        for (text, engines) in [
+            ("org = '{{ scope }}'", &all[..]),
+            ("org = 'it''s {{ scope }}'", &all),
+            ("a = 1 AND \"x {{ scope }}\" = 2", &all),
+            ("a = 1 -- {{ scope }}", &all),
+            ("a = 1 /* {{ scope }} */", &all),
+            ("`{{ scope }}` = 1", &all[1..]),
+            ("a = 'it\\'s' AND org = '{{ scope }}'", &all[1..2]),
+            ("a = E'it\\'s' AND org = '{{ scope }}'", &all[..1]),
+            ("a = 1 # {{ scope }}", &all[1..2]),
+            ("a = $${{ scope }}$$", &all[..1]),
+            ("a = $q$ $$ {{ scope }} $q$", &all[..1]),
+            ("a = 1 /* /* */ {{ scope }} */", &all[..1]),
+        ] {
+            for engine in engines {
+                assert!(bind(text, Some("x"), *engine).is_err(), "{text} on {engine}");
+            }
+        }
+        for (text, engines) in [
+            ("a = '' AND org = {{ scope }}", &all[..]),
+            ("a = 'it''s' AND \"b\" = {{ scope }} AND c = 'x'", &all),
+            ("a = 1 -- why\n AND org = {{ scope }}", &all),
+            ("a = 1 /* why */ AND org = {{ scope }} AND {{ scope }} > 'b'", &all),
+            ("a = 'C:\\' AND org = {{ scope }}", &all[..1]),
+            ("a = 'it\\'s' AND org = {{ scope }}", &all[1..2]),
+            ("data #>> '{a}' = {{ scope }}", &all[..1]),
+            ("a = $$it's$$ AND a$b = {{ scope }}", &all[..1]),
+        ] {
+            for engine in engines {
+                assert!(bind(text, Some("x"), *engine).is_ok(), "{text} on {engine}");
+            }
+        }
     }
 
     // rule: R7

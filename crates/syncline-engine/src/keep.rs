@@ -109,7 +109,7 @@ impl StreamRun<'_> {
                             let large = (0..there.width()).find(|&c| matches!(there.get(c), ValueRef::Large(_)));
                             let column = large.map(|c| pair.columns[c].name.clone());
                             let detail = "the destination's value is more than this run may hold at once".to_owned();
-                            let reject = Reject { row: row.to_values(), column, code: "value_too_large", detail };
+                            let reject = Reject { row: row.to_values(), column, code: "value_too_large", detail, words: None };
                             self.result.parked.push(crate::moving::parked(pair, reject));
                         }
                         Decided::Written(hashes) => {

@@ -15,6 +15,9 @@ const IMAGE_CHARS_MAX: usize = 2_000;
 /// A value above this share of the budget travels in slices (R25).
 const LARGE_SHARE: u64 = 8;
 
+/// Characters of a system's own words about a row that are kept.
+const WORDS_CHARS_MAX: usize = 300;
+
 /// A record that was set aside before or while applying.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Parked {
@@ -319,7 +322,15 @@ pub fn parked(pair: &Pair, reject: Reject) -> Parked {
         key: Key(key),
         column: reject.column,
         code: reject.code.to_owned(),
-        detail: reject.detail,
+        detail: with_words(&reject.detail, reject.words.as_deref()),
         image: image(names.iter().zip(reject.row.iter().map(Value::view))),
+    }
+}
+
+/// Why a row was set aside, as the list of such rows tells it: beside the row stands what the system itself said about it.
+pub fn with_words(detail: &str, words: Option<&str>) -> String {
+    match words {
+        None => detail.to_owned(),
+        Some(words) => format!("{detail}: {}", words.chars().take(WORDS_CHARS_MAX).collect::<String>()),
     }
 }

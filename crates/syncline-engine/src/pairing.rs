@@ -586,13 +586,13 @@ impl Builder<'_> {
         let mut source = Vec::new();
         let mut there = Vec::new();
         if let Some(text) = &policy.options.where_from {
-            source.push(condition::bind(text, self.scope).map_err(invalid)?);
+            source.push(condition::bind(text, self.scope, self.from.engine()).map_err(invalid)?);
             let renamed = |c: &str| {
                 let copy = |t: &&Target| matches!(&t.source, FieldSource::Column(s) if s == c);
                 targets.iter().find(copy).map(|t| t.name.clone())
             };
             match (&policy.options.where_to, condition::derive(text, self.scope, renamed)) {
-                (Some(text), _) => there.push(condition::bind(text, self.scope).map_err(invalid)?),
+                (Some(text), _) => there.push(condition::bind(text, self.scope, self.to.engine()).map_err(invalid)?),
                 (None, Some(derived)) => there.extend(derived),
                 (None, None) => {
                     let hint = "say with `where_to:` which rows of the destination belong to this stream";

@@ -121,7 +121,7 @@ async fn strangers(link: &Link, pair: &Pair, source: &mut dyn Snapshot, dest: &m
     }
     let found = compare::differ(&whole, choice, (&mut *source, &mut *dest), compare::Memory::none()).await?;
     let detail = "not as the source has it; its table was left as it is";
-    let reject = |key: Key| Reject { row: key.0, column: None, code: "row_changed", detail: detail.to_owned() };
+    let reject = |key: Key| Reject { row: key.0, column: None, code: "row_changed", detail: detail.to_owned(), words: None };
     let at: Vec<usize> = (0..pair.key_at.len()).collect();
     let mut list: Vec<Reject> = found.extra.first(LISTED_MAX)?.rows().map(|row| reject(Key::of(row, &at))).collect();
     let equal = found.source_rows - found.fetch.len();

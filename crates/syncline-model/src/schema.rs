@@ -225,9 +225,9 @@ pub struct Table {
     pub checks: Vec<Check>,
     /// Secondary indexes.
     pub indexes: Vec<Index>,
-    /// Has BEFORE/AFTER row triggers for INSERT (R16).
+    /// Somebody else has a say in what becomes of an inserted row: triggers, rules, row security (R16).
     pub insert_triggers: bool,
-    /// Has row triggers for UPDATE or DELETE.
+    /// The same for updates and deletions.
     pub change_triggers: bool,
     /// The system's own estimate; never used for truth.
     pub rows_estimate: Option<u64>,

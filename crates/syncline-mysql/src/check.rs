@@ -87,8 +87,10 @@ async fn destination(conn: &mut Conn, site: &Site, tables: &[&Table], found: &mu
             found.push(problem("table_non_transactional", format!("writes to `{}` cannot be rolled back", t.name), Some(alter)));
         }
         if t.insert_triggers || t.change_triggers {
-            let message = format!("`{}` has triggers: they run for every row that is written", t.name);
-            found.push(advice("triggers", message, None));
+            let message =
+                format!("`{}` has triggers, or hides them from this user: rows that they keep out or change are set aside", t.name);
+            let how = "leave columns that triggers set out of the comparison: `compare: false`".to_owned();
+            found.push(advice("triggers", message, Some(how)));
         }
     }
     bookkeeping(conn, site, found).await

@@ -3,7 +3,7 @@
 mod columns;
 mod keys;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mysql_async::Conn;
 use syncline_connector::Result;
@@ -37,6 +37,10 @@ pub(crate) async fn catalog(conn: &mut Conn, site: &Site) -> Result<Catalog> {
     keys::indexes(conn, site, &scope, &mut tables).await?;
     keys::foreign_keys(conn, &scope, &mut tables).await?;
     triggers(conn, &scope, &mut tables).await?;
+    // Vitess has no triggers.
+    if !site.flavour.planetscale {
+        unseen_triggers(conn, &mut tables).await?;
+    }
     let outside = keys::outside(conn, &scope).await?;
     Ok(Catalog { tables: tables.into_values().collect(), outside })
 }
@@ -108,6 +112,26 @@ async fn triggers(conn: &mut Conn, scope: &str, tables: &mut Tables) -> Result<(
             t.insert_triggers |= insert;
             t.change_triggers |= !insert;
         }
+    }
+    Ok(())
+}
+
+/// Only who may make triggers on a table is shown those that it has: of any other table there is no telling.
+async fn unseen_triggers(conn: &mut Conn, tables: &mut Tables) -> Result<()> {
+    const MINE: &str = "privilege_type = 'TRIGGER' AND grantee = CONCAT('\\'', SUBSTRING_INDEX(CURRENT_USER(), '@', 1), '\\'@\\'', \
+                        SUBSTRING_INDEX(CURRENT_USER(), '@', -1), '\\'')";
+    let sql = format!(
+        "SELECT s.schema_name, '' FROM information_schema.schemata s JOIN information_schema.schema_privileges p \
+         ON s.schema_name LIKE p.table_schema WHERE {MINE} \
+         UNION ALL SELECT s.schema_name, '' FROM information_schema.schemata s WHERE EXISTS \
+         (SELECT 1 FROM information_schema.user_privileges WHERE {MINE}) \
+         UNION ALL SELECT table_schema, table_name FROM information_schema.table_privileges WHERE {MINE}"
+    );
+    let shown: BTreeSet<[String; 2]> = texts(conn, &sql, "discover triggers").await?.into_iter().map(take).collect();
+    for ((schema, name), t) in tables {
+        let seen = ["", name].into_iter().any(|n| shown.contains(&[schema.clone(), n.to_owned()]));
+        t.insert_triggers |= !seen;
+        t.change_triggers |= !seen;
     }
     Ok(())
 }

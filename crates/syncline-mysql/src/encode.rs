@@ -73,7 +73,7 @@ impl Encoder {
     fn reject(&self, row: RowRef<'_>, column: usize, refusal: Refusal) -> Reject {
         let name = &self.targets[column].column.name;
         let detail = format!("column `{name}`: {}", refusal.detail);
-        Reject { row: row.to_values(), column: Some(name.clone()), code: refusal.code, detail }
+        Reject { row: row.to_values(), column: Some(name.clone()), code: refusal.code, detail, words: None }
     }
 }
 

@@ -31,8 +31,13 @@ pub(crate) fn map(e: Driver, operation: &str) -> Error {
         Driver::Url(_) => (ErrorKind::Invalid, "url_invalid", "the url is not valid".to_owned(), None),
         Driver::Other(_) => (ErrorKind::Internal, "driver_failed", "the driver failed".to_owned(), None),
     };
+    let words = match (&e, kind) {
+        (Driver::Server(s), ErrorKind::BadRecord) => Some(s.message.clone()),
+        _ => None,
+    };
     let mut error = Error::new(kind, code, format!("{operation}: {what}")).because(e);
     error.hint = hint;
+    error.words = words;
     error
 }
 

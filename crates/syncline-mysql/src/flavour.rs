@@ -63,14 +63,21 @@ impl Flavour {
         if self.planetscale {
             return String::new();
         }
-        let no_time_limit = match self.product {
-            Product::Mariadb => "max_statement_time",
-            Product::Mysql => "max_execution_time",
+        let own = match self.product {
+            Product::Mariadb => {
+                "max_statement_time = 0, check_constraint_checks = 1, old_mode = 'UTF8_IS_UTF8MB3', sql_if_exists = 0, \
+                 idle_transaction_timeout = 0, idle_readonly_transaction_timeout = 0, idle_write_transaction_timeout = 0"
+            }
+            Product::Mysql => "max_execution_time = 0",
         };
+        // DEFAULT would be whatever the server was told.
         format!(
-            ", autocommit = 1, foreign_key_checks = 1, unique_checks = 1, sql_safe_updates = 0, sql_select_limit = DEFAULT, \
-             innodb_lock_wait_timeout = CAST(LEAST(50, @@global.innodb_lock_wait_timeout) AS UNSIGNED), net_write_timeout = 600, net_read_timeout = 600, \
-             group_concat_max_len = 1048576, {no_time_limit} = 0"
+            ", autocommit = 1, completion_type = 'NO_CHAIN', foreign_key_checks = 1, unique_checks = 1, sql_safe_updates = 0, \
+             sql_select_limit = 18446744073709551615, max_join_size = 18446744073709551615, sql_big_selects = 1, sql_auto_is_null = 0, \
+             sql_notes = 1, max_error_count = 64, div_precision_increment = 4, max_sort_length = 4096, lc_time_names = 'en_US', \
+             default_week_format = 0, default_storage_engine = InnoDB, default_tmp_storage_engine = InnoDB, \
+             innodb_lock_wait_timeout = CAST(LEAST(50, @@global.innodb_lock_wait_timeout) AS UNSIGNED), lock_wait_timeout = 86400, \
+             wait_timeout = 28800, net_write_timeout = 600, net_read_timeout = 600, group_concat_max_len = 1048576, {own}"
         )
     }
 

@@ -71,8 +71,16 @@ async fn rights(link: &Link, role: Role, me: &Me, tables: &[&Table], found: &mut
         missing_rights(role, me, table, row, found);
         if row.get(6) == Some("t") {
             let advice = format!("ALTER ROLE {} BYPASSRLS", sql::ident(&me.role));
-            let message = format!("row security filters `{}`: rows it hides look deleted", table.name);
-            found.push(problem("row_security", message, Some(advice)));
+            found.push(match role {
+                Role::Source => {
+                    let message = format!("row security filters `{}`: rows it hides look deleted, so it is not read", table.name);
+                    problem("row_security", message, Some(advice))
+                }
+                Role::Destination => {
+                    let message = format!("row security filters `{}`: rows that its policies keep out or hide are set aside", table.name);
+                    self::advice("row_security", message, Some(advice))
+                }
+            });
         }
     }
     Ok(())
@@ -156,7 +164,9 @@ async fn destination(link: &Link, schema: Option<&str>, me: &Me, tables: &[&Tabl
         found.push(problem("read_only", "the server is a standby or set read-only".to_owned(), Some("connect to the primary".to_owned())));
     }
     for t in tables.iter().filter(|t| t.insert_triggers || t.change_triggers) {
-        found.push(advice("triggers", format!("`{}` has triggers: they run for every row that is written", t.name), None));
+        let message = format!("`{}` has triggers, rules or policies: rows that they keep out or change are set aside", t.name);
+        let how = "leave columns that triggers set out of the comparison: `compare: false`".to_owned();
+        found.push(advice("triggers", message, Some(how)));
     }
     Ok(())
 }

@@ -29,10 +29,11 @@ const VERSION_MIN: u32 = 140_000;
 /// `hash_record_extended` of the golden row on every server whose native digests may be compared with each other (R13):
 /// it differs on big-endian machines, and would differ if a major version changed a hash.
 const GOLDEN_ROW: &str = "hash_record_extended(ROW(1::bigint, 'Grüße'::text, true, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, 1.50::numeric(12,2), \
-     '2024-02-29'::date, '2024-02-29 13:04:05.5'::timestamp, float8send(-0.0), '\\x00ff'::bytea), 0)";
+     '2024-02-29'::date, '2024-02-29 13:04:05.5'::timestamp, float8send(-0.0), decode('00ff', 'hex')), 0)";
 const GOLDEN_HASH: &str = "-6136365874920498255";
 
-/// Settings that shape text and time of answers. `jit` only costs: our statements are many and short, or one pass.
+/// Settings that shape values, statements, and how long they may take, whatever role, database or server say. `jit` only costs: our
+/// statements are many and short, or one pass.
 const PINS: &[(&str, &str)] = &[
     ("DateStyle", "'ISO, YMD'"),
     ("TimeZone", "'UTC'"),
@@ -40,12 +41,26 @@ const PINS: &[(&str, &str)] = &[
     ("bytea_output", "'hex'"),
     ("extra_float_digits", "1"),
     ("standard_conforming_strings", "on"),
+    ("escape_string_warning", "on"),
+    ("backslash_quote", "safe_encoding"),
+    ("array_nulls", "on"),
+    ("transform_null_equals", "off"),
+    ("quote_all_identifiers", "off"),
+    ("xmloption", "content"),
+    ("xmlbinary", "base64"),
     ("lc_monetary", "'C'"),
     ("client_encoding", "'UTF8'"),
+    ("default_transaction_isolation", "'read committed'"),
+    ("default_transaction_deferrable", "off"),
     ("statement_timeout", "0"),
+    ("lock_timeout", "0"),
     ("idle_in_transaction_session_timeout", "0"),
+    ("idle_session_timeout", "0"),
     ("jit", "off"),
 ];
+
+/// First version with a limit on whole transactions.
+const TRANSACTION_TIMEOUT_SINCE: u32 = 170_000;
 
 /// What a session may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,8 +133,12 @@ impl Settings {
         if let Some(schema) = &self.schema {
             text.push_str(&format!("{set} search_path = {}, public;", sql::ident(schema)));
         }
-        if access == Access::ReadOnly && !self.pooler {
-            text.push_str(&format!("{set} default_transaction_read_only = on;"));
+        if access == Access::ReadOnly {
+            // Rather an error than a listing without the rows that a policy hides: they would look deleted.
+            text.push_str(&format!("{set} row_security = off;"));
+            if !self.pooler {
+                text.push_str(&format!("{set} default_transaction_read_only = on;"));
+            }
         }
         text
     }
@@ -172,6 +191,14 @@ pub struct Server {
     pub standby: bool,
 }
 
+impl Server {
+    /// Settings that older versions do not have.
+    fn later_pins(&self, set: &str) -> String {
+        let known = self.version_num >= TRANSACTION_TIMEOUT_SINCE;
+        known.then(|| format!("{set} transaction_timeout = 0;")).unwrap_or_default()
+    }
+}
+
 impl Link {
     /// Opens a session and pins its settings.
     ///
@@ -188,9 +215,12 @@ impl Link {
                     tracing::debug!(error = %e, "postgres connection ended");
                 }
             });
-            let server = look(&client, settings).await?;
             if !settings.pooler {
                 client.batch_execute(&settings.pins("SET", access)).await.map_err(|e| from_pg(e, doing))?;
+            }
+            let server = look(&client, settings).await?;
+            if !settings.pooler {
+                client.batch_execute(&server.later_pins("SET")).await.map_err(|e| from_pg(e, doing))?;
             }
             Ok(Self { client, settings: Arc::clone(settings), server, access, tasks })
         };
@@ -204,8 +234,10 @@ impl Link {
     /// Statements that open a transaction with all settings pinned: `mode` as `ISOLATION LEVEL REPEATABLE READ READ ONLY`.
     #[must_use]
     pub fn begin_text(&self, mode: &str) -> String {
-        let pins = if self.settings.pooler { self.settings.pins("SET LOCAL", self.access) } else { String::new() };
-        format!("BEGIN {mode};{pins}")
+        if !self.settings.pooler {
+            return format!("BEGIN {mode};");
+        }
+        format!("BEGIN {mode};{}{}", self.settings.pins("SET LOCAL", self.access), self.server.later_pins("SET LOCAL"))
     }
 
     /// Runs statements; the rows of all of them.

@@ -222,6 +222,20 @@ impl Dialect for PgDialect {
 
     /// `o` is the row as the statement's snapshot shows it. Both are found by key and not one by the other's place: a row that somebody
     /// changes meanwhile has another place, and would be passed over.
+    fn settle_constraints(&self) -> Option<&'static str> {
+        Some("SET CONSTRAINTS ALL IMMEDIATE")
+    }
+
+    fn deferred_constraints(&self, table: &TableName) -> Option<String> {
+        // The constraint of a trigger bears its name, in the schema of its table.
+        let table = sql::literal(&sql::table(table));
+        Some(format!(
+            "SELECT quote_ident(n.nspname) || '.' || quote_ident(k.conname) AS name FROM pg_constraint k \
+             JOIN pg_namespace n ON n.oid = k.connamespace WHERE {table}::regclass IN (k.conrelid, k.confrelid) \
+             AND k.contype IN ('t', 'f') AND k.condeferrable"
+        ))
+    }
+
     fn update_keeping(&self, update: &Update<'_>, keep: &Keep<'_>) -> Option<String> {
         let sets = update.sets.iter().map(|(c, e)| format!("{c} = {e}")).collect::<Vec<_>>().join(", ");
         Some(format!(

@@ -21,8 +21,15 @@ pub fn sqlstate(e: &tokio_postgres::Error) -> &str {
 
 fn from_db(db: &DbError, doing: &str) -> Error {
     let state = db.code().code();
-    let (kind, code) = classify(state);
-    let error = Error::new(kind, code, format!("{doing}: {}", words(db, code)));
+    let (kind, code) = match db.routine() {
+        // The server's words come in any language; the place where it raises this does not.
+        Some("check_enable_rls") => (ErrorKind::Unauthorized, "row_security"),
+        _ => classify(state),
+    };
+    let mut error = Error::new(kind, code, format!("{doing}: {}", words(db, code)));
+    if holds_values(state) {
+        error = error.words(db.message());
+    }
     match hint(db, code) {
         Some(h) => error.hint(h),
         None => error,
@@ -81,8 +88,7 @@ pub fn classify(state: &str) -> (ErrorKind, &'static str) {
 /// What may be said: constraint and column names for rows, the server's message for everything whose message cannot hold a value.
 fn words(db: &DbError, code: &str) -> String {
     let state = db.code().code();
-    let holds_values = matches!(&state[..2.min(state.len())], "22" | "23" | "P0");
-    if !holds_values {
+    if !holds_values(state) {
         return match code {
             "auth_failed" => "PostgreSQL refused the user name or password".to_owned(),
             _ => format!("{} (SQLSTATE {state})", lowercase_first(db.message())),
@@ -92,7 +98,10 @@ fn words(db: &DbError, code: &str) -> String {
         "not_null" => "a NULL where the column needs a value".to_owned(),
         "parent_missing" => "a foreign key refused the change".to_owned(),
         "unique_taken" => "a unique value is taken".to_owned(),
-        "trigger_refused" => "a trigger or function refused the change".to_owned(),
+        "trigger_refused" => match db.where_().and_then(function) {
+            Some(name) => format!("the trigger or function `{name}` refused the change"),
+            None => "a trigger or function refused the change".to_owned(),
+        },
         _ => format!("PostgreSQL refused a value (SQLSTATE {state})"),
     };
     let names = [("constraint", db.constraint()), ("table", db.table()), ("column", db.column()), ("type", db.datatype())];
@@ -104,6 +113,17 @@ fn words(db: &DbError, code: &str) -> String {
     text
 }
 
+/// Classes of states whose messages may quote a value.
+fn holds_values(state: &str) -> bool {
+    matches!(&state[..2.min(state.len())], "22" | "23" | "P0")
+}
+
+/// The innermost function in the context of an error: `PL/pgSQL function f() line 1 at RAISE`. Never a line that quotes a statement.
+fn function(context: &str) -> Option<&str> {
+    let rest = context.lines().next()?.strip_prefix("PL/pgSQL function ")?;
+    rest.split_once(" line ").map(|(name, _)| name)
+}
+
 fn lowercase_first(s: &str) -> String {
     let mut chars = s.chars();
     chars.next().map_or_else(String::new, |c| c.to_lowercase().chain(chars).collect())
@@ -113,6 +133,7 @@ fn hint(db: &DbError, code: &str) -> Option<String> {
     let hint = match code {
         "rights_missing" => grant(db.message()),
         "auth_failed" => "check user, password and pg_hba.conf".to_owned(),
+        "row_security" => "ALTER ROLE the role of this connection BYPASSRLS, or connect with a role that sees every row".to_owned(),
         "disk_full" => "free space on the server's disk; the run goes on from where it was".to_owned(),
         "too_many_connections" => "raise max_connections or connect through a pooler (flavor: pgbouncer)".to_owned(),
         "server_read_only" => "the server is a standby or set read-only; connect to the primary".to_owned(),
@@ -159,6 +180,12 @@ mod tests {
         ] {
             assert_eq!(classify(state), (kind, code), "{state}");
         }
+    }
+
+    #[test]
+    fn a_context_names_its_function_and_never_a_statement() {
+        assert_eq!(function("PL/pgSQL function no_seven() line 1 at RAISE\nSQL statement \"x\""), Some("no_seven()"));
+        assert_eq!(function("SQL statement \"INSERT INTO t VALUES ('secret')\""), None);
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub fn not_null(column: &Column) -> Refusal {
 
 /// The row set aside for a cell.
 pub fn reject(row: RowRef<'_>, target: &Target, refusal: Refusal) -> Reject {
-    Reject { row: row.to_values(), column: Some(target.name.clone()), code: refusal.code, detail: refusal.detail }
+    Reject { row: row.to_values(), column: Some(target.name.clone()), code: refusal.code, detail: refusal.detail, words: None }
 }
 
 /// Loads a batch as text, setting aside what the server refuses.
@@ -77,7 +77,7 @@ pub async fn text(link: &Link, target: &LoadTarget, rows: &RowBatch) -> Result<V
         let Some((line, error)) = send(link, target, &lines).await? else { break };
         let at = lines.rows[line];
         let column = targets.iter().find(|t| error.column.as_deref() == Some(&t.name)).map(|t| t.name.clone());
-        rejects.push(Reject { row: rows.row(at).to_values(), column, code: error.code, detail: error.detail });
+        rejects.push(Reject { row: rows.row(at).to_values(), column, code: error.code, detail: error.detail, words: None });
         lines.remove(line);
     }
     Ok(rejects)

@@ -143,7 +143,7 @@ async fn send(
         return Err(from_pg(e, doing));
     }
     let Some((ErrorKind::BadRecord, code)) = e.as_db_error().map(|db| classify(db.code().code())) else { return Err(from_pg(e, doing)) };
-    Ok(Some(Reject { row: row.to_values(), column: None, code, detail: from_pg(e, doing).message }))
+    Ok(Some(Reject { row: row.to_values(), column: None, code, detail: from_pg(e, doing).message, words: None }))
 }
 
 async fn send_pieces(

@@ -189,7 +189,7 @@ impl SqlRun {
                 by_key(&r.key.parent_columns, &s.write.key) && (!removes || r.key.on_delete == syncline_model::schema::OnDelete::Refuse)
             });
             let to_others = t.foreign_keys.iter().all(|k| parent(&k.parent).is_none_or(|p| by_key(&k.parent_columns, &p.write.key)));
-            !t.insert_triggers && !t.change_triggers && from_it && to_others
+            !s.is_interfered_with() && from_it && to_others
         })
     }
 
@@ -337,9 +337,8 @@ impl SqlRun {
             LogicalType::Text { fixed, .. } => !fixed && c.loose_collation.is_none(),
             _ => false,
         };
-        let table = &s.write.table;
-        let alone = !table.insert_triggers && !table.change_triggers;
-        (s.is_staged() && alone && stored.iter().all(exact) && s.key.iter().all(plain_key)).then(|| d.row_hash(&refs(&stored), "s"))
+        (s.is_staged() && !s.is_interfered_with() && stored.iter().all(exact) && s.key.iter().all(plain_key))
+            .then(|| d.row_hash(&refs(&stored), "s"))
     }
 
     /// Drops the images of staged rows that were set aside after their images were saved.
@@ -510,7 +509,7 @@ impl SqlRun {
             let number = cells.pop().map(|v| v.to_string()).and_then(|text| text.parse().ok());
             numbers.push(number.ok_or_else(|| Error::internal("an image without a number"))?);
             let detail = "changed after the run that is to be undone; left as it is".to_owned();
-            refused.push(Reject { row: cells, column: None, code: "row_changed", detail });
+            refused.push(Reject { row: cells, column: None, code: "row_changed", detail, words: None });
         }
         Ok((refused, numbers))
     }

@@ -25,6 +25,7 @@ impl SqlRun {
 
     async fn write_and_delete(&mut self) -> Result<()> {
         self.free_unique_values().await?;
+        self.foretell().await?;
         for group in self.groups.clone() {
             self.write_group(&group).await?;
         }

@@ -83,7 +83,7 @@ impl SqlRun {
         let mut numbers = Vec::with_capacity(found.len());
         for (row, number) in found {
             numbers.push(number);
-            let reject = Reject { row, column: offence.column.clone(), code: offence.code, detail: offence.detail.clone() };
+            let reject = Reject { row, column: offence.column.clone(), code: offence.code, detail: offence.detail.clone(), words: None };
             self.streams[stream].reject(reject)?;
         }
         self.drop_staged(stream, &numbers).await?;
@@ -293,7 +293,7 @@ impl SqlRun {
         for (row, _) in found {
             keys.push_row(key_at.iter().map(|&i| row[i].view()));
             let (column, detail) = (offence.column.clone(), offence.detail.clone());
-            self.streams[stream].reject(Reject { row, column, code: offence.code, detail })?;
+            self.streams[stream].reject(Reject { row, column, code: offence.code, detail, words: None })?;
         }
         self.remove_loaded(stream, &keys).await?;
         Ok(keys.len() as u64)

@@ -1,12 +1,13 @@
 //! Deletions, children first: removed or marked, counted exactly; a row that others still need stays and is listed (R8).
 
 use syncline_connector::{DeleteAction, Error, ErrorKind, Reject, Result};
-use syncline_model::TableName;
+use syncline_model::{TableName, Value};
 
 use crate::order::Group;
 use crate::run::SqlRun;
 use crate::session::CycleInsert;
-use crate::stream::{Stream, refs};
+use crate::stream::{ROW_NUMBER, Stream, number_column, refs, whole};
+use crate::write::{BISECT_STATEMENTS_MAX, Range, cut};
 
 impl SqlRun {
     /// Deletes the staged keys of a group.
@@ -41,11 +42,8 @@ impl SqlRun {
             let before = self.staged_left(&streams).await?;
             for &stream in &streams {
                 let pointed_at: Vec<String> = self.pointed_at(stream);
-                let s = &self.streams[stream];
-                let on = self.dialect().keys_match(&refs(&s.key), "d", "s");
                 let free = if pointed_at.is_empty() { "1 = 1".to_owned() } else { format!("NOT ({})", pointed_at.join(" OR ")) };
-                let sql = self.dialect().delete_from(&s.table, &s.deletions, &on, &free);
-                let deleted = self.step("apply.delete_first", &sql).await?;
+                let deleted = self.remove(stream, &free, "apply.delete_first").await?;
                 self.streams[stream].outcome.deleted += if before.is_some() { 0 } else { deleted };
             }
             self.count_removed(&streams, before).await?;
@@ -118,17 +116,23 @@ impl SqlRun {
     }
 
     async fn mark(&mut self, stream: usize) -> Result<()> {
+        let Some((column, value, unmarked)) = self.unmarked(stream) else { return Ok(()) };
         let s = &self.streams[stream];
-        let DeleteAction::Mark { column, value, live } = s.write.deletes.clone() else { return Ok(()) };
-        let d = self.dialect();
-        let Some(definition) = s.write.table.column(&column) else { return Ok(()) };
-        let (value, live, q) = (self.mark_value(definition, &value), self.mark_value(definition, &live), d.quote(&column));
-        let unmarked = if live == "NULL" { format!("d.{q} IS NULL") } else { format!("d.{q} = {live}") };
-        let on = d.keys_match(&refs(&s.key), "d", "s");
-        let sql = d.update_from(&s.table, &s.deletions, &[(q, value)], &on, &unmarked);
+        let on = self.dialect().keys_match(&refs(&s.key), "d", "s");
+        let sql = self.dialect().update_from(&s.table, &s.deletions, &[(column, value)], &on, &unmarked);
         let marked = self.step("apply.delete", &sql).await?;
         self.streams[stream].outcome.deleted += marked;
         Ok(())
+    }
+
+    /// (quoted column, its mark, condition "is not marked yet") where deletions are marks.
+    pub(crate) fn unmarked(&self, stream: usize) -> Option<(String, String, String)> {
+        let s = &self.streams[stream];
+        let DeleteAction::Mark { column, value, live } = &s.write.deletes else { return None };
+        let definition = s.write.table.column(column)?;
+        let (value, live, q) = (self.mark_value(definition, value), self.mark_value(definition, live), self.dialect().quote(column));
+        let unmarked = if live == "NULL" { format!("d.{q} IS NULL") } else { format!("d.{q} = {live}") };
+        Some((q, value, unmarked))
     }
 
     /// Keys whose row is still referenced by a row outside this run's deletions are taken off the list.
@@ -164,41 +168,105 @@ impl SqlRun {
     }
 
     async fn refuse_deletions(&mut self, stream: usize, condition: &str, detail: &str) -> Result<u64> {
-        let s = &self.streams[stream];
-        let key = s.key.clone();
-        let list: Vec<String> = key.iter().map(|c| format!("s.{}", self.dialect().quote(&c.name))).collect();
-        let from = format!("{} s WHERE {condition}", s.deletions);
         // Every one of them: what is not on the list of refusals counts as deleted.
-        let found = self.rows(&format!("SELECT {} FROM {from}", list.join(", ")), &key).await?;
-        if found.is_empty() {
-            return Ok(0);
-        }
-        let n = self.dialect().quote(crate::stream::ROW_NUMBER);
-        let numbers = self.rows(&format!("SELECT s.{n} AS n FROM {from}"), &[crate::stream::number_column("n")]).await?;
-        for row in found.rows() {
-            let reject = Reject { row: row.to_values(), column: None, code: "child_exists", detail: detail.to_owned() };
+        let found = self.deletions_where(stream, condition).await?;
+        let mut numbers = Vec::with_capacity(found.len());
+        for (row, number) in found {
+            let reject = Reject { row, column: None, code: "child_exists", detail: detail.to_owned(), words: None };
             self.streams[stream].outcome.delete_rejects.push(reject);
+            numbers.push(number);
         }
-        let numbers: Vec<u64> = (0..numbers.len()).map(|i| crate::stream::whole(&numbers, i, 0)).collect::<Result<_>>()?;
+        self.drop_deletions(stream, &numbers).await?;
+        Ok(numbers.len() as u64)
+    }
+
+    /// Keys `s` on the list of deletions for which `condition` holds, with their numbers.
+    pub(crate) async fn deletions_where(&mut self, stream: usize, condition: &str) -> Result<Vec<(Vec<Value>, u64)>> {
+        let s = &self.streams[stream];
+        let d = self.dialect();
+        let mut columns = s.key.clone();
+        columns.push(number_column(ROW_NUMBER));
+        let list: Vec<String> = columns.iter().map(|c| format!("s.{}", d.quote(&c.name))).collect();
+        let sql = format!("SELECT {} FROM {} s WHERE {condition}", list.join(", "), s.deletions);
+        let found = self.rows(&sql, &columns).await?;
+        let mut keys = Vec::with_capacity(found.len());
+        for (i, row) in found.rows().enumerate() {
+            let mut key = row.to_values();
+            key.pop();
+            keys.push((key, whole(&found, i, columns.len() - 1)?));
+        }
+        Ok(keys)
+    }
+
+    /// Takes keys off the list of deletions, by number.
+    pub(crate) async fn drop_deletions(&mut self, stream: usize, numbers: &[u64]) -> Result<()> {
+        let n = self.dialect().quote(ROW_NUMBER);
         for chunk in numbers.chunks(self.dialect().values_max()) {
             let list: Vec<String> = chunk.iter().map(ToString::to_string).collect();
             let sql = format!("DELETE FROM {} WHERE {n} IN ({})", self.streams[stream].deletions, list.join(", "));
             self.session.execute(&sql).await?;
         }
-        Ok(numbers.len() as u64)
+        Ok(())
     }
 
-    fn remove_sql(&self, stream: usize) -> String {
+    /// Removes the rows of the staged keys for which `filter` holds. What the system refuses is cut up, down to the row that has to stay.
+    async fn remove(&mut self, stream: usize, filter: &str, point: &'static str) -> Result<u64> {
+        let (mut work, mut budget, mut removed) = (vec![None::<Range>], BISECT_STATEMENTS_MAX, 0);
+        while let Some(part) = work.pop() {
+            budget -= 1;
+            if budget == 0 {
+                return Err(self.too_many_refusals(stream));
+            }
+            let savepoint = self.savepoint().await?;
+            let sql = self.remove_sql(stream, &format!("{filter}{}", self.range_filter(part)));
+            let done = match self.step(point, &sql).await {
+                Ok(rows) => self.settle_each(stream).await.map(|()| rows),
+                Err(e) => Err(e),
+            };
+            match done {
+                Ok(rows) => {
+                    self.release(&savepoint).await?;
+                    removed += rows;
+                }
+                Err(e) if e.kind == ErrorKind::BadRecord => {
+                    self.back_to(&savepoint).await?;
+                    let deletions = self.streams[stream].deletions.clone();
+                    let part = if part.is_some() { part } else { self.number_range(&deletions).await? };
+                    match part {
+                        None => {}
+                        Some((one, last)) if one == last => self.refuse_deletion(stream, one, &e).await?,
+                        Some(part) => work.extend(cut(part).rev().map(Some)),
+                    }
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(removed)
+    }
+
+    /// A deletion that the system refused alone.
+    async fn refuse_deletion(&mut self, stream: usize, number: u64, error: &Error) -> Result<()> {
+        let condition = format!("s.{} = {number}", self.dialect().quote(ROW_NUMBER));
+        // Of a deletion a foreign key says that the row is still needed.
+        let code = if error.code == "parent_missing" { "child_exists" } else { error.code };
+        let detail = format!("delete from `{}`: {}", self.streams[stream].write.table.name, error.message);
+        for (row, _) in self.deletions_where(stream, &condition).await? {
+            let reject = Reject { row, column: None, code, detail: detail.clone(), words: error.words.clone() };
+            self.streams[stream].outcome.delete_rejects.push(reject);
+        }
+        self.drop_deletions(stream, &[number]).await
+    }
+
+    fn remove_sql(&self, stream: usize, filter: &str) -> String {
         let s = &self.streams[stream];
         let on = self.dialect().keys_match(&refs(&s.key), "d", "s");
-        self.dialect().delete_from(&s.table, &s.deletions, &on, "1 = 1")
+        self.dialect().delete_from(&s.table, &s.deletions, &on, filter)
     }
 
     pub(crate) async fn remove_each(&mut self, streams: &[usize]) -> Result<()> {
         let before = self.staged_left(streams).await?;
         for &stream in streams {
-            let sql = self.remove_sql(stream);
-            let removed = self.step("apply.delete", &sql).await?;
+            let removed = self.remove(stream, "1 = 1", "apply.delete").await?;
             self.streams[stream].outcome.deleted += if before.is_some() { 0 } else { removed };
         }
         self.count_removed(streams, before).await
@@ -245,13 +313,13 @@ impl SqlRun {
     }
 
     async fn remove_at_once(&mut self, streams: &[usize]) -> Result<()> {
-        let parts: Vec<String> = streams.iter().map(|&s| format!("x{s} AS ({} RETURNING 1)", self.remove_sql(s))).collect();
+        let parts: Vec<String> = streams.iter().map(|&s| format!("x{s} AS ({} RETURNING 1)", self.remove_sql(s, "1 = 1"))).collect();
         let list: Vec<String> = streams.iter().map(|s| format!("(SELECT count(*) FROM x{s}) AS x{s}")).collect();
-        let columns: Vec<_> = streams.iter().map(|s| crate::stream::number_column(&format!("x{s}"))).collect();
+        let columns: Vec<_> = streams.iter().map(|s| number_column(&format!("x{s}"))).collect();
         self.pass("apply.delete").await?;
         let answer = self.rows(&format!("WITH {} SELECT {}", parts.join(", "), list.join(", ")), &columns).await?;
         for (i, &stream) in streams.iter().enumerate() {
-            self.streams[stream].outcome.deleted += crate::stream::whole(&answer, 0, i)?;
+            self.streams[stream].outcome.deleted += whole(&answer, 0, i)?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ mod delete_along;
 mod drop;
 mod loaded;
 mod narrow;
+mod observe;
 mod order;
 mod run;
 pub mod session;

@@ -13,7 +13,8 @@ impl SqlRun {
     /// Samples every stream, and narrows those that are mostly equal. Only where a further staging table costs nothing and the planner
     /// has to be told; elsewhere nothing would come of it.
     pub(crate) async fn narrow_streams(&mut self) -> Result<()> {
-        if !self.dialect().staging_in_transaction() {
+        // Rows that are equal now may be changed by a trigger: then all of them have to be looked at again.
+        if !self.dialect().staging_in_transaction() || self.is_observed() {
             return Ok(());
         }
         for stream in 0..self.streams.len() {

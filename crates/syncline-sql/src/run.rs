@@ -38,6 +38,8 @@ pub struct SqlRun {
     pub(crate) keeps_images: bool,
     /// Deletions that free unique values were made before the writes; the remaining ones free nothing.
     pub(crate) deleted_early: bool,
+    /// What the system would judge at COMMIT is judged after each statement: it refused something, and the row is to be found.
+    pub(crate) settles_each: bool,
     /// Parents first.
     pub(crate) groups: Vec<Group>,
     phase: Phase,
@@ -61,6 +63,7 @@ impl SqlRun {
             marks: false,
             keeps_images: false,
             deleted_early: false,
+            settles_each: false,
             groups,
             phase: Phase::Staging,
             loading: None,
@@ -203,7 +206,7 @@ impl SqlRun {
         self.check_rows().await?;
         self.lock_and_expect().await?;
         self.save_before_images().await?;
-        self.change_rows().await?;
+        self.write_and_observe().await?;
         self.finish_tables().await?;
         self.drop_tables().await?;
         self.save_after_hashes().await?;

@@ -214,6 +214,17 @@ pub trait Dialect: Send + Sync {
     /// admits none (a NULL is used where the column allows it).
     fn placeholder(&self, column: &Column, key: &[&Column]) -> Option<String>;
 
+    /// A statement that has the system judge now what it would judge at COMMIT only. `None` where rows of this run can meet nothing of the kind.
+    fn settle_constraints(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// A query for the quoted names of the triggers and foreign keys of a table that may wait for COMMIT; one column, one row each.
+    fn deferred_constraints(&self, table: &TableName) -> Option<String> {
+        let _ = table;
+        None
+    }
+
     /// A query that names the views that read the table, where dropping it would not be refused for them; one column, one row each.
     fn views_over(&self, table: &TableName) -> Option<String> {
         let _ = table;

@@ -45,8 +45,8 @@ impl SqlRun {
         Ok(self.count(against).await? == 0)
     }
 
-    /// Keys have to be told apart by an index, for nothing else looks for repeated ones; a table with triggers may make something else of
-    /// a row; and a row's parents have to be there before it, to stay.
+    /// Keys have to be told apart by an index, for nothing else looks for repeated ones; triggers may make something else of a row; and a
+    /// row's parents have to be there before it, to stay.
     fn may_go_straight(&self, stream: usize) -> bool {
         let s = &self.streams[stream];
         let (w, t) = (&s.write, &s.write.table);
@@ -57,7 +57,7 @@ impl SqlRun {
         let ours = w.path == WritePath::Stage && w.create.is_none() && !s.made.rows && !w.expects && s.straight == Straight::No;
         let stamped = w.stamp.as_ref().is_some_and(|c| !w.columns.contains(c));
         let found_by_key = s.key_is_unique() && s.key.iter().all(|c| !c.nullable);
-        ours && !stamped && !t.insert_triggers && found_by_key && t.foreign_keys.iter().all(|k| there(k.parent.clone()))
+        ours && !stamped && !self.is_observed() && found_by_key && t.foreign_keys.iter().all(|k| there(k.parent.clone()))
     }
 
     /// What a table refuses that rows go straight into is remembered, for a COPY cannot go on behind it.

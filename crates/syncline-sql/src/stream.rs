@@ -47,6 +47,8 @@ pub struct Stream {
     pub images: Images,
     /// Staged rows that were found equal and left out of all that follows.
     pub left_out: u64,
+    /// What a look before the writes said about them, where somebody else has a say in what becomes of a row.
+    pub foretold: Option<crate::observe::Foretold>,
     /// More than half of the staged rows differ from what is there, by a sample.
     pub mostly_changed: bool,
     /// What happened.
@@ -108,6 +110,7 @@ impl Stream {
             foreseen: false,
             images: Images::No,
             left_out: 0,
+            foretold: None,
             mostly_changed: false,
             outcome: StreamOutcome { staged: loaded, ..StreamOutcome::default() },
             rejected_bytes: 0,
@@ -140,6 +143,11 @@ impl Stream {
     /// Rows are in a staging table (not loaded straight into the destination).
     pub fn is_staged(&self) -> bool {
         self.write.path == WritePath::Stage && self.made.rows
+    }
+
+    /// Triggers, rules or row security have a say in what becomes of a row.
+    pub fn is_interfered_with(&self) -> bool {
+        self.write.table.insert_triggers || self.write.table.change_triggers
     }
 
     /// Rows still in the staging table.

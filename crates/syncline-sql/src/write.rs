@@ -12,10 +12,10 @@ use crate::stream::{Images, ROW_NUMBER, number_column, refs, whole};
 /// How many parts a refused range is cut into.
 const FAN: u64 = 16;
 /// Statements that bisecting may cost one run; past it the run stops with what it found (R21).
-const BISECT_STATEMENTS_MAX: u64 = 50_000;
+pub(crate) const BISECT_STATEMENTS_MAX: u64 = 50_000;
 
 /// A range of staged row numbers, both ends included.
-type Range = (u64, u64);
+pub(crate) type Range = (u64, u64);
 
 impl SqlRun {
     /// Writes the staged rows of a group.
@@ -53,13 +53,13 @@ impl SqlRun {
     /// Most staged rows have a row to change, which a unique index finds. Not where triggers run: their statements are not ours to plan.
     fn looks_up(&self, stream: usize) -> bool {
         let s = &self.streams[stream];
-        let triggers = s.write.table.insert_triggers || s.write.table.change_triggers;
-        s.mostly_changed && !triggers && s.key_is_unique()
+        s.mostly_changed && !s.is_interfered_with() && s.key_is_unique()
     }
 
-    async fn number_range(&mut self, stream: usize) -> Result<Option<Range>> {
+    /// The range of row numbers in a staging table.
+    pub(crate) async fn number_range(&mut self, staged: &str) -> Result<Option<Range>> {
         let n = self.dialect().quote(ROW_NUMBER);
-        let sql = format!("SELECT min({n}) AS lo, max({n}) AS hi FROM {}", self.streams[stream].rows);
+        let sql = format!("SELECT min({n}) AS lo, max({n}) AS hi FROM {staged}");
         let answer = self.rows(&sql, &[number_column("lo"), number_column("hi")]).await?;
         if answer.row(0).get(0).is_null() {
             return Ok(None);
@@ -73,7 +73,11 @@ impl SqlRun {
         while let Some(part) = work.pop() {
             *budget = budget.checked_sub(1).ok_or_else(|| self.too_many_refusals(stream))?;
             let savepoint = self.savepoint().await?;
-            match self.update_and_insert(stream, part).await {
+            let written = match self.update_and_insert(stream, part).await {
+                Ok(counts) => self.settle_each(stream).await.map(|()| counts),
+                Err(e) => Err(e),
+            };
+            match written {
                 Ok((created, updated)) => {
                     self.release(&savepoint).await?;
                     let o = &mut self.streams[stream].outcome;
@@ -82,7 +86,8 @@ impl SqlRun {
                 }
                 Err(e) if e.kind == ErrorKind::BadRecord => {
                     self.back_to(&savepoint).await?;
-                    let part = if part.is_some() { part } else { self.number_range(stream).await? };
+                    let rows = self.streams[stream].rows.clone();
+                    let part = if part.is_some() { part } else { self.number_range(&rows).await? };
                     match part {
                         None => {}
                         Some((one, last)) if one == last => self.reject_number(stream, one, &e).await?,
@@ -95,7 +100,7 @@ impl SqlRun {
         Ok(())
     }
 
-    fn too_many_refusals(&self, stream: usize) -> Error {
+    pub(crate) fn too_many_refusals(&self, stream: usize) -> Error {
         let s = &self.streams[stream];
         Error::new(
             ErrorKind::BadRecord,
@@ -105,7 +110,7 @@ impl SqlRun {
         .hint("a trigger or an exclusion constraint of the destination table refuses them; look at the first ones with `syncline parked`")
     }
 
-    fn range_filter(&self, range: Option<Range>) -> String {
+    pub(crate) fn range_filter(&self, range: Option<Range>) -> String {
         let n = self.dialect().quote(ROW_NUMBER);
         range.map_or_else(String::new, |(lo, hi)| format!(" AND s.{n} BETWEEN {lo} AND {hi}"))
     }
@@ -120,9 +125,12 @@ impl SqlRun {
                 .hint("nothing was written; mend the row, or let the values move in two runs"));
         }
         let rest = format!("FROM {} s WHERE s.{} = {number}", s.rows, self.dialect().quote(ROW_NUMBER));
+        let detail = format!("write `{}`: {}", s.write.table.name, error.message);
         for (row, _) in self.rows_to_set_aside(stream, &rest, false).await? {
-            self.streams[stream].reject(Reject { row, column: None, code: error.code, detail: error.message.clone() })?;
+            let (detail, words) = (detail.clone(), error.words.clone());
+            self.streams[stream].reject(Reject { row, column: None, code: error.code, detail, words })?;
         }
+        self.foretell_without(stream, number).await?;
         self.drop_staged(stream, &[number]).await
     }
 
@@ -321,7 +329,7 @@ impl SqlRun {
 }
 
 /// The parts a refused range is cut into, in order.
-fn cut((lo, hi): Range) -> impl DoubleEndedIterator<Item = Range> {
+pub(crate) fn cut((lo, hi): Range) -> impl DoubleEndedIterator<Item = Range> {
     let step = ((hi - lo + 1).div_ceil(FAN)).max(1);
     let parts = (hi - lo + 1).div_ceil(step);
     (0..parts).map(move |i| (lo + i * step, (lo + (i + 1) * step - 1).min(hi)))

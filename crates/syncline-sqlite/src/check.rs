@@ -82,7 +82,7 @@ fn tables_named(conn: &Connection, tables: &[TableName], role: Role, list: &mut 
         list.push(Finding {
             severity: Severity::Advice,
             code: "triggers",
-            message: format!("`{}` has triggers: they fire for every row that a sync writes", table.name),
+            message: format!("`{}` has triggers: rows that they keep out or change are set aside", table.name),
             advice: Some("leave columns that triggers set out of the comparison: `compare: false`".into()),
         });
     }

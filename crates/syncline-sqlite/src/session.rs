@@ -225,7 +225,7 @@ fn insert_all(conn: &Connection, target: &LoadTarget, rows: &RowBatch, operation
             // Rows of a table of our own making stand on their own: the one at fault is set aside, the others stay.
             Err(e) if target.place.is_final() && e.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
                 let e = failed(operation, e);
-                rejects.push(Reject { row: row.to_values(), column: None, code: e.code, detail: e.message });
+                rejects.push(Reject { row: row.to_values(), column: None, code: e.code, detail: e.message, words: None });
             }
             Err(e) => return Err(failed(operation, e)),
         }
@@ -250,7 +250,7 @@ fn encode_row<'r>(row: RowRef<'r>, columns: &[Column], slots: &[Slot]) -> std::r
             Ok(param) => params.push(param),
             Err(refusal) => {
                 let column = Some(column.name.clone());
-                return Err(Reject { row: row.to_values(), column, code: refusal.code, detail: refusal.detail });
+                return Err(Reject { row: row.to_values(), column, code: refusal.code, detail: refusal.detail, words: None });
             }
         }
     }

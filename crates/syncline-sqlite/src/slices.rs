@@ -97,11 +97,11 @@ pub(crate) async fn load(thread: &Thread, target: &LoadTarget, row: &RowBatch, f
     let texts: Vec<usize> = cells.iter().filter(|c| c.is_text).map(|c| c.at).collect();
     let moved = thread.call(move |conn| if good { go_on(conn, &own, &texts) } else { clear(conn).map(|()| None) }).await;
     filled?;
-    Ok(moved?.map(|e| Reject { row: values, column: None, code: e.code, detail: e.message }))
+    Ok(moved?.map(|e| Reject { row: values, column: None, code: e.code, detail: e.message, words: None }))
 }
 
 fn refusal(row: RowRef<'_>, target: &LoadTarget, at: usize, code: &'static str, detail: String) -> Reject {
-    Reject { row: row.to_values(), column: Some(target.columns[at].name.clone()), code, detail }
+    Reject { row: row.to_values(), column: Some(target.columns[at].name.clone()), code, detail, words: None }
 }
 
 fn cells(target: &LoadTarget, row: &RowBatch) -> Result<Vec<Cell>, Reject> {

@@ -70,7 +70,7 @@ fn a_mapping_table_gives_the_old_ids_and_gets_the_new_ones_in_the_same_transacti
 fn a_mapping_is_there_exactly_when_its_row_is() {
     let (from, to) = sides();
     to.execute(
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''not yet''; END';
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''not yet'' USING ERRCODE = ''disk_full''; END';
          CREATE CONSTRAINT TRIGGER late AFTER INSERT ON patient DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()",
     );
     let world = world(&from, &to, "", by_table);

@@ -68,7 +68,7 @@ fn a_position_moves_with_success_and_with_durable_parked_rows_and_never_with_a_f
     let first = position(&world);
     to.execute("ALTER TABLE orders ADD CHECK (name <> 'bad')");
     to.execute(
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''down''; END';
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''down'' USING ERRCODE = ''disk_full''; END';
         CREATE CONSTRAINT TRIGGER late AFTER UPDATE ON orders DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()",
     );
     from.execute("UPDATE orders SET name = 'good', changed = clock_timestamp() WHERE id = 1");
