@@ -195,7 +195,7 @@ impl Server {
     /// Settings that older versions do not have.
     fn later_pins(&self, set: &str) -> String {
         let known = self.version_num >= TRANSACTION_TIMEOUT_SINCE;
-        known.then(|| format!("{set} transaction_timeout = 0;")).unwrap_or_default()
+        if known { format!("{set} transaction_timeout = 0;") } else { String::new() }
     }
 }
 
