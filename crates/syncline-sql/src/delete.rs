@@ -43,7 +43,8 @@ impl SqlRun {
             for &stream in &streams {
                 let pointed_at: Vec<String> = self.pointed_at(stream);
                 let free = if pointed_at.is_empty() { "1 = 1".to_owned() } else { format!("NOT ({})", pointed_at.join(" OR ")) };
-                let deleted = self.remove(stream, &free, "apply.delete_first").await?;
+                self.pass("apply.delete_first").await?;
+                let deleted = self.remove(stream, &free).await?;
                 self.streams[stream].outcome.deleted += if before.is_some() { 0 } else { deleted };
             }
             self.count_removed(&streams, before).await?;
@@ -210,7 +211,7 @@ impl SqlRun {
     }
 
     /// Removes the rows of the staged keys for which `filter` holds. What the system refuses is cut up, down to the row that has to stay.
-    async fn remove(&mut self, stream: usize, filter: &str, point: &'static str) -> Result<u64> {
+    async fn remove(&mut self, stream: usize, filter: &str) -> Result<u64> {
         let (mut work, mut budget, mut removed) = (vec![None::<Range>], BISECT_STATEMENTS_MAX, 0);
         while let Some(part) = work.pop() {
             budget -= 1;
@@ -219,7 +220,7 @@ impl SqlRun {
             }
             let savepoint = self.savepoint().await?;
             let sql = self.remove_sql(stream, &format!("{filter}{}", self.range_filter(part)));
-            let done = match self.step(point, &sql).await {
+            let done = match self.step("apply.delete", &sql).await {
                 Ok(rows) => self.settle_each(stream).await.map(|()| rows),
                 Err(e) => Err(e),
             };
@@ -266,7 +267,7 @@ impl SqlRun {
     pub(crate) async fn remove_each(&mut self, streams: &[usize]) -> Result<()> {
         let before = self.staged_left(streams).await?;
         for &stream in streams {
-            let removed = self.remove(stream, "1 = 1", "apply.delete").await?;
+            let removed = self.remove(stream, "1 = 1").await?;
             self.streams[stream].outcome.deleted += if before.is_some() { 0 } else { removed };
         }
         self.count_removed(streams, before).await
