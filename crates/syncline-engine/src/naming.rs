@@ -42,6 +42,11 @@ impl Naming {
     pub(crate) fn wait(&mut self, table: &TableName, mark: String, comment: Vec<String>) {
         self.tables.push(Waiting { load: load_table(table), table: table.clone(), mark, comment });
     }
+
+    /// Tables had to wait, and have their names.
+    pub(crate) fn is_done(&self) -> bool {
+        self.named
+    }
 }
 
 /// Whether the table bears the mark.

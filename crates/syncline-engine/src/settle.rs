@@ -276,7 +276,9 @@ impl Engine {
         let to = self.connector_for(&sync.to.0)?;
         let mut dest = to.destination(&sync.to.1).await?;
         let token = intent.token.as_deref();
-        let text = match dest.fate(&marker, token).await? {
+        // Tables got their names only after the commit.
+        let fate = if settlement.naming.is_done() { CommitFate::Committed } else { dest.fate(&marker, token).await? };
+        let text = match fate {
             CommitFate::Committed => match self.name_tables(run, (&*to, &mut *dest), (&marker, token), &mut settlement).await {
                 Ok(()) if done.is_none() => return self.settle(run, &settlement).await.map(drop),
                 Ok(()) => return self.finish_with_part(run, settlement).await,
