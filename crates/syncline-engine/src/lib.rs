@@ -10,6 +10,7 @@ mod check;
 mod chosen;
 mod compare;
 mod condition;
+mod coverage;
 mod create;
 mod cursor;
 mod deletions;

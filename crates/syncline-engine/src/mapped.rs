@@ -140,6 +140,11 @@ impl IdMaps {
         Ok((out, refused))
     }
 
+    /// How many mappings pair `index` has of its own records.
+    pub fn known(&self, index: usize) -> u64 {
+        self.own[index].map_or(0, |map| self.maps[map].len())
+    }
+
     /// Tells apart any two states of the maps that pair `index` would get different ids of other records from. Empty where it holds none.
     pub fn fingerprint(&self, index: usize) -> Result<String> {
         let foreign = self.rewrites.get(index).and_then(Option::as_ref).map_or(&[][..], |r| r.foreign.as_slice());
@@ -213,7 +218,7 @@ fn id_row(forms: &IdForm, new_form: &IdForm, (legacy, new): (ValueRef<'_>, Value
     }
 }
 
-fn legacy_form(pair: &Pair) -> IdForm {
+pub(crate) fn legacy_form(pair: &Pair) -> IdForm {
     let key = pair.key_source.first().and_then(|k| pair.source.column(k));
     IdForm::of(&key.expect("invariant: mapped streams have one key column").logical)
 }

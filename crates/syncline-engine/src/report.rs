@@ -174,6 +174,44 @@ pub struct Difference {
     pub fields: Vec<(String, Option<String>, Option<String>)>,
 }
 
+/// How many records of a stream have an id at the destination.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct IdCoverage {
+    /// The stream.
+    pub stream: String,
+    /// Mappings, wherever they are kept, also those of records that the source has no more.
+    pub mapped: u64,
+    /// Records at the source.
+    pub in_scope: u64,
+    /// Of those, the ones with a mapping.
+    pub covered: u64,
+    /// References of its records to records that the source does not have.
+    pub orphans: u64,
+    /// The first of them.
+    pub orphan_references: Vec<OrphanReference>,
+}
+
+impl IdCoverage {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn of(stream: &str) -> Self {
+        Self { stream: stream.to_owned(), ..Self::default() }
+    }
+}
+
+/// A reference to a record that is not there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OrphanReference {
+    /// Key of the record that refers, as JSON array.
+    pub key: String,
+    /// Its column.
+    pub column: String,
+    /// The stream it refers to.
+    pub stream: String,
+    /// The id that nobody has there.
+    pub id: serde_json::Value,
+}
+
 /// A verify report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VerifyReport {

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 use serde_json::Value as Json;
+use syncline_engine::report::IdCoverage;
+use syncline_engine::spec::SyncSpec;
 use syncline_store::StateTx;
 use syncline_store::rows::{IdRow, Page, RunFilter};
 
@@ -56,6 +58,15 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
         show_rows(context, stream, &rows);
         return Ok(Exit::Good);
     }
+    if maps_ids(project.sync(Some(&sync))?) {
+        // Not with a transaction of the state open.
+        drop(tx);
+        let engine = project.engine(context, store);
+        let spec = project.sync(Some(&sync))?;
+        let coverage = engine.id_coverage(spec).await.map_err(|e| Failure::from(e).at(super::run::place(spec)))?;
+        show_fresh(context, &coverage);
+        return Ok(Exit::Good);
+    }
     let coverage = coverage(&mut *tx, &sync).await?;
     if context.out.json() {
         context.out.document(&coverage);
@@ -67,6 +78,41 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
     Ok(Exit::Good)
 }
 
+fn maps_ids(sync: &SyncSpec) -> bool {
+    sync.options.ids.is_some() || sync.streams.iter().any(|(_, options)| options.as_ref().is_some_and(|o| o.ids.is_some()))
+}
+
+fn show_fresh(context: &Context, coverage: &[IdCoverage]) {
+    if context.out.json() {
+        context.out.document(&coverage);
+        return;
+    }
+    let mut grid = Grid::new(&context.out, &["stream", ">mapped", ">at the source", ">with an id", ">coverage", ">orphans"]);
+    for c in coverage {
+        let share = if c.in_scope == 0 { "-".to_owned() } else { text::percent(c.covered as f64 / c.in_scope as f64) };
+        let orphans = number(c.orphans).tone(Tone::Bad);
+        grid.row([words(&c.stream), number(c.mapped), number(c.in_scope), number(c.covered), measure(share), orphans]);
+    }
+    grid.print(&context.out);
+    for c in coverage {
+        for o in &c.orphan_references {
+            context.out.note(format!(
+                "{} {}: {} → {} {}, which the source does not have",
+                c.stream,
+                text::key(&o.key),
+                o.column,
+                o.stream,
+                o.id
+            ));
+        }
+        let more = c.orphans - c.orphan_references.len() as u64;
+        if more > 0 {
+            context.out.note(format!("{}: and {more} more", c.stream));
+        }
+    }
+}
+
+/// What the state alone knows, of a sync that maps no ids any more.
 async fn coverage(tx: &mut dyn StateTx, sync: &str) -> Result<Vec<Coverage>, Failure> {
     let newest = Page { offset: 0, limit: 1 };
     let filter = RunFilter { sync: Some(sync.to_owned()), ..RunFilter::default() };

@@ -314,3 +314,30 @@ fn ids_for_every_table_map_the_references_in_keys_of_several_columns() {
     from.execute("CREATE TABLE pairing (a int, b int, PRIMARY KEY (a, b))");
     assert_eq!(world.run(&[], 1)["error"]["code"], "config_invalid", "nothing in its key is an id");
 }
+
+// req: FR-010
+#[test]
+fn coverage_and_orphans_are_those_of_now() {
+    let (from, to) = (Side::mariadb(), Side::postgres());
+    from.execute(&LEGACY.replace(",\n      FOREIGN KEY (clinic_id) REFERENCES clinic (clinic_id)", ""));
+    to.execute(UUIDS);
+    to.execute(&format!("INSERT INTO migration_mappings VALUES ('clinic', 1, '{NORTH}'), ('clinic', 99, '{}')", NORTH.replace('1', "2")));
+    let streams = "    streams:\n      clinic: { fields: { id: clinic_id }, ids: MAP }
+      patient: { fields: { id: patient_id }, ids: { table: migration_mappings, legacy: legacy_id, new: uuid_id, entity: { entity_type: patient },
+        foreign_keys: { clinic_id: clinic } } }\n";
+    let world = World::between(&from, &to, &streams.replace("MAP", &by_table("clinic")));
+    let counted = || {
+        let seen = world.syncline(&["ids", "--json"]).ends_with(0).json();
+        let numbers = |c: &serde_json::Value| ["mapped", "in_scope", "covered", "orphans"].map(|n| c[n].as_u64().expect("a number"));
+        (numbers(&seen[0]), numbers(&seen[1]), seen[1]["orphan_references"].clone())
+    };
+    assert_eq!(counted(), ([2, 2, 1, 0], [0, 3, 0, 0], json!([])), "before the first run");
+    from.execute("INSERT INTO patient VALUES (20, 77, 'Far')");
+    let orphan = json!([{ "key": "[20]", "column": "clinic_id", "stream": "clinic", "id": 77 }]);
+    assert_eq!(counted(), ([2, 2, 1, 0], [0, 4, 0, 1], orphan.clone()));
+    assert!(world.syncline(&["ids"]).ends_with(0).stderr.contains("patient 20: clinic_id → clinic 77"));
+    world.run(&[], 3);
+    assert_eq!(counted(), ([3, 2, 2, 0], [4, 4, 4, 1], orphan), "without another look by a run or a verify");
+    from.execute("DELETE FROM patient WHERE patient_id >= 12");
+    assert_eq!(counted(), ([3, 2, 2, 0], [4, 2, 2, 0], json!([])));
+}

@@ -298,3 +298,23 @@ fn a_row_whose_edit_at_the_destination_is_too_large_to_be_merged_is_parked_and_n
     world.run(&[], 0);
     assert_eq!(dest.value("SELECT title || ' ' || body FROM page WHERE id = 1"), "new edited there");
 }
+
+// rule: R25, R28
+#[test]
+fn a_row_too_large_for_a_before_image_is_set_aside_with_its_size_and_the_others_are_applied() {
+    let (source, dest) = (Side::postgres(), Side::postgres());
+    source.execute(
+        "CREATE TABLE doc (id int PRIMARY KEY, n int, body bytea); ALTER TABLE doc ALTER body SET STORAGE EXTERNAL;
+         INSERT INTO doc VALUES (1, 1, decode(repeat('ab', 300 * 1000 * 1000), 'hex')), (2, 1, 'small')",
+    );
+    let world = World::new(&format!("memory: 64MiB\n{}", config(&source, &dest, "")));
+    world.run(&[], 0);
+    source.execute("UPDATE doc SET n = 2");
+    let (answer, peak) = measured(&world, &["run", "--json"]);
+    answer.ends_with(3);
+    assert!(peak < BUDGET_KIB, "{peak} KiB");
+    let limit = "[1] value_too_large 300000000 bytes, the limit is 268435456: the destination takes no more in one row";
+    let state = Side::File(world.path(".syncline/state.db"));
+    assert_eq!(state.value("SELECT key_json || ' ' || code || ' ' || detail FROM parked_rows"), limit);
+    assert_eq!(dest.value("SELECT string_agg(concat_ws(' ', id, n, length(body)), ', ' ORDER BY id) FROM doc"), "1 1 300000000, 2 2 5");
+}
