@@ -19,7 +19,7 @@ pub enum Piece {
 pub enum Predicate {
     /// The user's `where`.
     Sql(Vec<Piece>),
-    /// `column = value` (never with NULL).
+    /// `column = value` (never with NULL), byte for byte, whatever the column's collation calls equal.
     Equals(String, Value),
     /// `column IS NULL`.
     IsNull(String),

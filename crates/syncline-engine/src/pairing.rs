@@ -593,7 +593,7 @@ impl Builder<'_> {
             };
             match (&policy.options.where_to, condition::derive(text, self.scope, renamed)) {
                 (Some(text), _) => there.push(condition::bind(text, self.scope, self.to.engine()).map_err(invalid)?),
-                (None, Some(derived)) => there.extend(derived),
+                (None, Some(derived)) => there.extend(self.as_the_source_compares(text, derived, targets, dest)?),
                 (None, None) => {
                     let hint = "say with `where_to:` which rows of the destination belong to this stream";
                     return Err(self.fail("where_to_missing", "`where` cannot be carried over to the destination", hint));
@@ -609,6 +609,25 @@ impl Builder<'_> {
             });
         }
         Ok((source, there))
+    }
+
+    /// Values are compared by their bytes, so that no row of another tenant is taken. Where the source's collation calls more of them equal and
+    /// the destination has the same one, the condition goes over as it is (R7).
+    fn as_the_source_compares(&self, text: &str, derived: Vec<Predicate>, targets: &[Target], dest: &Table) -> Result<Vec<Predicate>> {
+        let same_name = |name: &str| targets.iter().any(|t| t.name == name && matches!(&t.source, FieldSource::Column(c) if c == name));
+        let collation = |table: &Table, name: &str| table.column(name).and_then(|c| c.loose_collation.clone());
+        let (mut movable, mut loose) = (self.from.engine() == self.to.engine(), false);
+        for predicate in &derived {
+            let Predicate::Equals(name, _) = predicate else { continue };
+            let from = collation(self.source, name);
+            movable &= same_name(name) && collation(dest, name) == from;
+            loose |= from.is_some();
+        }
+        if !movable || !loose {
+            return Ok(derived);
+        }
+        let invalid = |e: String| self.fail("config_invalid", e, "see the configuration guide on `where`");
+        Ok(vec![condition::bind(text, self.scope, self.to.engine()).map_err(invalid)?])
     }
 
     fn known_mark(&self, delete: &Option<DeleteAction>, dest: &Table) -> Result<()> {

@@ -77,7 +77,7 @@ fn condition(out: &mut Bound, table: &Table, p: &Predicate) -> Result<()> {
             // A line break, so that a comment at the end of the user's SQL cannot swallow the rest.
             out.sql.push_str("\n)");
         }
-        Predicate::Equals(name, v) => compare(out, column(table, name)?, "=", v),
+        Predicate::Equals(name, v) => equal(out, column(table, name)?, v),
         Predicate::AtLeast(name, v) => compare(out, column(table, name)?, ">=", v),
         Predicate::NotBefore(name, v) => not_before(out, column(table, name)?, v),
         Predicate::Below(name, v) => compare(out, column(table, name)?, "<", v),
@@ -127,6 +127,15 @@ fn beyond(out: &mut Bound, table: &Table, columns: &[String], after: bool, key: 
 fn compare(out: &mut Bound, column: &Column, operator: &str, v: &Value) {
     let (placeholder, param) = against(column, v.view());
     out.push(&format!(" AND {} {operator} {placeholder}", quote::name(&column.name)), param);
+}
+
+/// The index finds what the collation calls equal, and the bytes decide.
+fn equal(out: &mut Bound, column: &Column, v: &Value) {
+    compare(out, column, "=", v);
+    if column.loose_collation.is_some() {
+        let (placeholder, param) = against(column, v.view());
+        out.push(&format!(" AND {} = CAST({placeholder} AS BINARY)", names(&[column], true)), param);
+    }
 }
 
 /// Zero dates are before every other one and say as little as NULL.

@@ -60,6 +60,10 @@ fn one(table: &Table, predicate: &Predicate, range: Option<Range<usize>>) -> Res
             text.push_str("\n)");
             Ok(text)
         }
+        Predicate::Equals(name, value) if column(table, name)?.loose_collation.is_some() => {
+            let exact = format!("{}::text COLLATE \"C\" = {}", quoted(table, name)?, sql::value_literal(value)?);
+            Ok(format!("{} AND {exact}", compare(name, "=", value)?))
+        }
         Predicate::Equals(name, value) => compare(name, "=", value),
         Predicate::AtLeast(name, value) => compare(name, ">=", value),
         Predicate::NotBefore(name, value) if column(table, name)?.nullable => {

@@ -71,3 +71,43 @@ fn scopes_share_a_table_each_with_its_own_run_and_a_hostile_name_is_only_a_value
     world.syncline(&["run"]).ends_with(0);
     assert_eq!(to.value("SELECT string_agg(id || name, ',' ORDER BY id) FROM member"), "2Bob,3Cid,12Yan,31Eva");
 }
+
+// rule: R7
+#[test]
+fn a_derived_condition_takes_no_row_of_another_tenant_whatever_the_collation_calls_equal() {
+    let folder = tempfile::tempdir().unwrap();
+    for kind in ["mysql", "postgres", "sqlite"] {
+        let from = Side::postgres();
+        from.execute("CREATE TABLE t (id int PRIMARY KEY, tenant text); INSERT INTO t SELECT i, 'acme' FROM generate_series(1, 30) i");
+        let to = match kind {
+            "mysql" => Side::mariadb(),
+            "postgres" => Side::postgres(),
+            _ => Side::sqlite(folder.path(), "to.db"),
+        };
+        to.execute(match kind {
+            "mysql" => "CREATE TABLE t (id int PRIMARY KEY, tenant varchar(20)) COLLATE utf8mb4_general_ci",
+            "postgres" => "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false); CREATE TABLE t (id int PRIMARY KEY, tenant text COLLATE ci)",
+            _ => "CREATE TABLE t (id INTEGER PRIMARY KEY, tenant TEXT COLLATE NOCASE)",
+        });
+        to.execute("INSERT INTO t VALUES (91, 'ACME'), (92, 'acme '), (93, 'Acme'), (94, 'acme')");
+        let world =
+            World::between(&from, &to, "    deletes: mirror\n    owns: table\n    streams:\n      t: { where: \"tenant = 'acme'\" }\n");
+        let run = world.run(&[], 0);
+        assert_eq!((book(&run, "created"), book(&run, "deleted")), (30, 1), "{kind}: {run}");
+        assert_eq!(to.value("SELECT count(*) FROM t WHERE id IN (91, 92, 93)"), "3", "{kind}");
+        world.syncline(&["verify"]).ends_with(0);
+    }
+}
+
+// rule: R7
+#[test]
+fn a_condition_that_both_sides_compare_by_one_collation_takes_the_same_rows_there() {
+    let (from, to) = (Side::mariadb(), Side::mariadb());
+    from.execute("CREATE TABLE t (id int PRIMARY KEY, tenant varchar(20)) COLLATE utf8mb4_general_ci");
+    from.execute("INSERT INTO t VALUES (1, 'acme'), (2, 'ACME'), (3, 'other'), (4, 'acme'), (5, 'acme')");
+    let world = World::between(&from, &to, "    deletes: mirror\n    owns: table\n    streams:\n      t: { where: \"tenant = 'acme'\" }\n");
+    assert_eq!(book(&world.run(&[], 0), "created"), 4);
+    world.syncline(&["verify"]).ends_with(0);
+    from.execute("DELETE FROM t WHERE id = 2");
+    assert_eq!(book(&world.run(&[], 0), "deleted"), 1);
+}
