@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 use syncline_store::conformance::sample::{begin, commit, done, position};
-use syncline_store::rows::SegmentRow;
+use syncline_store::rows::{PositionRow, SegmentRow};
 use syncline_store::{SqliteStore, StoreError};
 
 fn open_error(path: &Path) -> StoreError {
@@ -51,6 +51,23 @@ async fn a_changed_cell_of_a_position_is_an_error_and_never_no_position() {
             assert_eq!(outcome.expect_err(change).code(), "state_corrupt");
         }
     }
+}
+
+// case: G13, A21
+#[tokio::test]
+async fn a_position_that_an_older_program_left_is_read_and_has_no_shape() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("state.db");
+    let old = PositionRow { shape: String::new(), seen: Vec::new(), ..position("shop", "", "film") };
+    let mut tx = begin(&SqliteStore::open(&path).expect("a store")).await;
+    done(tx.save_position(&old).await);
+    commit(tx).await;
+    let c = Connection::open(&path).expect("the file");
+    c.execute_batch("alter table sync_state drop column shape; alter table sync_state drop column seen_json; update meta set value = '3' where name = 'format'")
+        .expect("a file of the format before");
+    drop(c);
+    let store = SqliteStore::open(&path).expect("a store");
+    assert_eq!(done(begin(&store).await.load_position("shop", "", "film").await), Some(old));
 }
 
 // case: G13

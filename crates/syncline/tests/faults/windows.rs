@@ -70,6 +70,29 @@ fn a_position_of_another_definition_is_not_started_from_and_the_run_and_the_plan
 }
 
 // rule: R5
+// case: D13
+#[test]
+fn a_column_that_is_new_is_filled_in_for_every_scope_and_wherever_it_came_first() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (source, dest) = (Side::sqlite(folder.path(), "a.db"), Side::sqlite(folder.path(), "b.db"));
+    source.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, org TEXT, at TEXT NOT NULL)");
+    source.execute("INSERT INTO t VALUES (1, 'x', '2024-01-01 00:00:00'), (2, 'y', '2024-01-01 00:00:00')");
+    let scoped = "    mode: incremental\n    schema_changes: add\n    scopes: [x, y]\n    streams: { t: { cursor: at, where: \"org = {{ scope }}\" } }\n";
+    let world = World::between(&source, &dest, scoped);
+    (0..3).for_each(|_| drop(world.syncline(&["run"]).ends_with(0)));
+    source.execute("INSERT INTO t VALUES (3, 'y', datetime('now')); ALTER TABLE t ADD COLUMN n TEXT DEFAULT 'N'");
+    world.syncline(&["run"]).ends_with(0);
+    assert_eq!(dest.value("SELECT count(*) FROM t WHERE n = 'N'"), "3");
+    // The source had it long before; the destination gets it now.
+    dest.execute("DROP TABLE t; CREATE TABLE t (id INTEGER PRIMARY KEY, org TEXT, at TEXT NOT NULL)");
+    let world = World::between(&source, &dest, "    mode: incremental\n    schema_changes: ignore\n    streams: { t: { cursor: at } }\n");
+    settle(&world);
+    dest.execute("ALTER TABLE t ADD COLUMN n TEXT");
+    world.run(&[], 0);
+    assert_eq!(dest.value("SELECT count(*) FROM t WHERE n = 'N'"), "3");
+}
+
+// rule: R5
 #[test]
 fn a_position_holds_from_the_first_run_on_whatever_system_made_the_table() {
     let folder = tempfile::tempdir().expect("a folder");
