@@ -427,6 +427,7 @@ impl SqlRun {
             self.make_deletion_table(stream).await?;
         }
         self.open_transaction().await?;
+        self.restores = true;
         let (refused, numbers) = self.changed_since(stream, run).await?;
         let s = &self.streams[stream];
         let d = self.dialect();

@@ -165,8 +165,12 @@ impl SqlRun {
             let s = &self.streams[stream];
             let (is_staged, deletes) = (s.is_staged(), s.made.deletions && !s.created);
             let mut deviation = Deviation { stream, rows: Vec::new(), deletions: Vec::new() };
-            if is_staged && self.foretold(stream, "1 = 1").await? != (Foretold { created: 0, updated: 0 }) {
-                deviation.rows = self.rows_not_made(stream).await?;
+            if is_staged {
+                let left = self.foretold(stream, "1 = 1").await?;
+                // Of a row that is put back whole, a trigger that counts its changes has its own column by right.
+                if left.created > 0 || left.updated > 0 && !self.restores {
+                    deviation.rows = self.rows_not_made(stream).await?;
+                }
             }
             if deletes {
                 deviation.deletions = self.deletions_not_made(stream).await?;
@@ -187,7 +191,7 @@ impl SqlRun {
         let rest = |condition: &str| format!("FROM {} s WHERE {condition} ORDER BY s.{n} LIMIT {limit}", s.rows);
         let kept_out = rest(&format!("NOT {}", there("")));
         let changes = self.changes(stream);
-        let changed = (!changes.is_empty()).then(|| rest(&there(&format!(" AND ({})", changes.join(" OR ")))));
+        let changed = (!changes.is_empty() && !self.restores).then(|| rest(&there(&format!(" AND ({})", changes.join(" OR ")))));
         let mut list = Vec::new();
         for (row, number) in self.rows_to_set_aside(stream, &kept_out, true).await? {
             let detail = format!("a trigger, rule or policy of `{table}` kept the row out without an error");

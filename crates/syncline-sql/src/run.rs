@@ -40,6 +40,8 @@ pub struct SqlRun {
     pub(crate) deleted_early: bool,
     /// What the system would judge at COMMIT is judged after each statement: it refused something, and the row is to be found.
     pub(crate) settles_each: bool,
+    /// Rows are put back as they were, also in columns that no sync writes and triggers keep.
+    pub(crate) restores: bool,
     /// Parents first.
     pub(crate) groups: Vec<Group>,
     phase: Phase,
@@ -64,6 +66,7 @@ impl SqlRun {
             keeps_images: false,
             deleted_early: false,
             settles_each: false,
+            restores: false,
             groups,
             phase: Phase::Staging,
             loading: None,
