@@ -24,6 +24,9 @@ pub struct Naming {
     tables: Vec<Waiting>,
     /// All of them have got theirs; what is left are their comments.
     named: bool,
+    /// Tables that were made under their own names and still bear the mark by which an unfinished run knows its own.
+    #[serde(default)]
+    marked: Vec<Waiting>,
 }
 
 /// A table that waits for its name.
@@ -46,6 +49,11 @@ impl Naming {
     /// Tables had to wait, and have their names.
     pub(crate) fn is_done(&self) -> bool {
         self.named
+    }
+
+    /// One more that has its name and is to lose its `mark`.
+    pub(crate) fn unmark(&mut self, table: &TableName, mark: String, comment: Vec<String>) {
+        self.marked.push(Waiting { load: table.clone(), table: table.clone(), mark, comment });
     }
 }
 
@@ -100,10 +108,10 @@ impl Engine {
         (marker, token): (&Marker, Option<&str>),
         settlement: &mut Settlement,
     ) -> Result<()> {
-        if settlement.naming.tables.is_empty() {
+        if settlement.naming.tables.is_empty() && settlement.naming.marked.is_empty() {
             return Ok(());
         }
-        if !settlement.naming.named {
+        if !settlement.naming.named && !settlement.naming.tables.is_empty() {
             fail::passable("name.tables")?;
             let unnamed = unnamed(&settlement.naming.tables, &dest.discover().await?)?;
             dest.prepare(&to.rename_ddl(&unnamed)).await.map_err(|e| e.during("give loaded tables their names"))?;
@@ -117,10 +125,25 @@ impl Engine {
         }
         fail::passable("name.comments")?;
         let catalog = dest.discover().await?;
-        let marked = |w: &&Waiting| catalog.table(&w.table).is_some_and(|t| bears(t, &w.mark));
-        let comments: Vec<String> = settlement.naming.tables.iter().filter(marked).flat_map(|w| w.comment.clone()).collect();
-        Ok(dest.prepare(&comments).await?)
+        let comments = |waiting: &[Waiting]| -> Vec<String> {
+            let marked = |w: &&Waiting| catalog.table(&w.table).is_some_and(|t| bears(t, &w.mark));
+            waiting.iter().filter(marked).flat_map(|w| w.comment.clone()).collect()
+        };
+        dest.prepare(&comments(&settlement.naming.tables)).await?;
+        take_off(dest, comments(&settlement.naming.marked)).await
     }
+}
+
+/// Takes marks off tables that are the sync's by now.
+pub(crate) async fn take_off(dest: &mut dyn Destination, statements: Vec<String>) -> Result<()> {
+    for statement in statements {
+        // CREATE without ALTER made the table: the comment stays, and is of no account once the run is on record.
+        match dest.prepare(&[statement]).await {
+            Err(e) if e.kind == ErrorKind::Unauthorized => tracing::warn!("a new table keeps the comment of its making: {e}"),
+            done => done?,
+        }
+    }
+    Ok(())
 }
 
 /// The tables that have not got their names yet, with these. Each is where it waits, or has its name; else the run cannot be finished.

@@ -169,7 +169,7 @@ impl Engine {
         let mut source = self.snapshot(link).await?;
         self.untie_loads(context, link, pairs).await?;
         self.load_in_parts(context, link, pairs, &mut *source, settlement).await?;
-        self.note_unfinished(&context.sync.name, link, pairs).await?;
+        self.note_unfinished(context, link, pairs, settlement).await?;
         let mut spec = self.run_spec(context, link, pairs, &marker(context, "", 1), Phase::Everything);
         spec.forget = self.stale_undo(context).await?;
         settlement.stale_undo.clone_from(&spec.forget);
@@ -214,7 +214,7 @@ impl Engine {
             let context = if part.len() > 1 { &uncut } else { cut };
             if phase == Phase::Upserts {
                 self.load_in_parts(context, link, &mut pairs[part.clone()], &mut *source, settlement).await?;
-                self.note_unfinished(&context.sync.name, link, &pairs[part.clone()]).await?;
+                self.note_unfinished(context, link, &mut pairs[part.clone()], settlement).await?;
             }
             let pair = &pairs[part.clone()];
             // A table that this run made holds nothing to delete.
@@ -298,6 +298,7 @@ impl Engine {
     ) -> Result<(), Stop> {
         // A second session commits while the first one reads what is there.
         let mut writer = link.to.destination(&context.sync.to.1).await?;
+        let (marker, naming) = (spec.marker.clone(), std::mem::take(&mut settlement.naming));
         let log = PartLog::new(self, context, &pair[0], settlement);
         let mut staged = BatchedRun::new(&mut *writer, spec, log);
         let done = self.stage_and_apply(context, link, pair, phase, source, &mut staged, ids, settlement).await;
@@ -307,7 +308,8 @@ impl Engine {
         };
         done?;
         log.hand_over(settlement);
-        Ok(())
+        let mut made = Settlement { naming, ..Settlement::default() };
+        Ok(self.name_tables(context.run, (&*link.to, &mut *link.dest), (&marker, None), &mut made).await?)
     }
 
     /// Earlier runs that lose their before-images to this one.

@@ -1,5 +1,6 @@
 //! Tables that an uncommitted run left behind where DDL commits by itself (R19): written down before they are made, dropped
-//! by the next run, so that a table half made is never taken for a table of the user's.
+//! by the next run, so that a table half made is never taken for a table of the user's. Until the commit they bear a comment that
+//! names the run, so that a table of the user's is never taken for one half made.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +9,9 @@ use syncline_model::TableName;
 
 use crate::engine::{Engine, Result};
 use crate::link::{Link, NOTE_CREATED};
+use crate::naming::bears;
 use crate::pairing::Pair;
+use crate::pipeline::RunContext;
 use crate::settle::Settlement;
 
 /// Note in the state: tables that the run under way makes, as JSON; empty once it committed.
@@ -18,6 +21,12 @@ const NOTE_MAKING: &str = "making_tables";
 struct Making {
     table: TableName,
     drop: Vec<String>,
+    /// The comment by which it is known as ours. A table that a run empties has none: it was the sync's before.
+    #[serde(default)]
+    mark: Option<String>,
+    /// What takes that comment off where a part of the run was committed.
+    #[serde(default)]
+    unmark: Vec<String>,
 }
 
 impl Engine {
@@ -33,11 +42,16 @@ impl Engine {
         let mut statements = Vec::new();
         for m in making {
             let Some(table) = link.dest_catalog.table(&m.table).cloned() else { continue };
+            if m.mark.is_some_and(|mark| !bears(&table, &mark)) {
+                continue;
+            }
             let mut dest = link.dest.snapshot().await?;
             let rows = dest.count(&table, &[]).await?;
             dest.close().await?;
             if rows == 0 {
                 statements.extend(m.drop);
+            } else {
+                crate::naming::take_off(&mut *link.dest, m.unmark).await?;
             }
         }
         if !statements.is_empty() {
@@ -48,18 +62,34 @@ impl Engine {
         self.save_making(sync, "").await
     }
 
-    /// Writes down which tables the run is about to make. Those that were loaded in parts get their names after the commit.
-    pub(crate) async fn note_unfinished(&self, sync: &str, link: &Link, pairs: &[Pair]) -> Result<()> {
-        let is_made = |p: &&Pair| p.create.is_some() && p.first_load.is_none();
-        if link.dest.capabilities().transactional_ddl || !pairs.iter().any(|p| is_made(&p)) {
+    /// Writes down which tables the run is about to make, and marks them as its own until they are committed. Those that were loaded in
+    /// parts get their names after the commit.
+    pub(crate) async fn note_unfinished(
+        &self,
+        context: &RunContext<'_>,
+        link: &Link,
+        pairs: &mut [Pair],
+        settlement: &mut Settlement,
+    ) -> Result<()> {
+        if link.dest.capabilities().transactional_ddl {
             return Ok(());
         }
-        let order = crate::order::parents_first(pairs);
-        let made = order.into_iter().rev().map(|i| &pairs[i]).filter(is_made);
-        let making: Vec<Making> =
-            made.filter_map(|p| p.create.as_ref().map(|ddl| Making { table: p.dest.name.clone(), drop: ddl.drop.clone() })).collect();
+        let mark = format!("syncline unfinished run {}", context.run.id);
+        let mut making = Vec::new();
+        for i in crate::order::parents_first(pairs).into_iter().rev() {
+            let pair = &mut pairs[i];
+            let (Some(ddl), Some(new), None) = (&mut pair.create, &mut pair.new_table, &pair.first_load) else { continue };
+            let unmark = link.to.load_ddl(new, &new.name).comment;
+            settlement.naming.unmark(&new.name, mark.clone(), unmark.clone());
+            new.comment = Some(mark.clone());
+            ddl.create = link.to.ddl(new).create;
+            making.push(Making { table: new.name.clone(), drop: ddl.drop.clone(), mark: Some(mark.clone()), unmark });
+        }
+        if making.is_empty() {
+            return Ok(());
+        }
         let text = serde_json::to_string(&making).expect("invariant: names and statements serialise");
-        self.save_making(sync, &text).await
+        self.save_making(&context.sync.name, &text).await
     }
 
     /// Writes down which tables the run is about to empty, where an empty table is all that a transaction can leave of one.
@@ -69,8 +99,9 @@ impl Engine {
         }
         let order = crate::order::parents_first(pairs);
         let emptied = order.into_iter().rev().map(|i| &pairs[i]).filter(|p| made.contains(&p.stream));
+        let drop = |p: &Pair| crate::first_load::drop_statements(link, &p.dest.name);
         let making: Vec<Making> =
-            emptied.map(|p| Making { table: p.dest.name.clone(), drop: crate::first_load::drop_statements(link, &p.dest.name) }).collect();
+            emptied.map(|p| Making { table: p.dest.name.clone(), drop: drop(p), mark: None, unmark: Vec::new() }).collect();
         let text = serde_json::to_string(&making).expect("invariant: names and statements serialise");
         self.save_making(sync, &text).await
     }

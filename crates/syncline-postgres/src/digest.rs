@@ -193,7 +193,9 @@ pub fn native_cell(column: &Column, c: &str) -> String {
         Wire::Float(4) => format!("float4send({c})"),
         Wire::Float(_) => format!("float8send({c})"),
         Wire::Interval => format!("interval_send({c})"),
-        Wire::Numeric | Wire::Bit | Wire::Json | Wire::Jsonb | Wire::AsText => format!("{c}::text"),
+        // An array hands its elements' collation on to its text, and that may call different texts equal.
+        Wire::AsText => format!("{c}::text COLLATE \"C\""),
+        Wire::Numeric | Wire::Bit | Wire::Json | Wire::Jsonb => format!("{c}::text"),
     }
 }
 

@@ -66,8 +66,9 @@ async fn the_native_digest_sees_scale_sign_parts_and_case() {
     let db = database().await;
     db.execute(
         "CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
-         CREATE TABLE t (id int PRIMARY KEY, n numeric, f float8, i interval, j jsonb, c text COLLATE ci, m mood, x xml, p point);
-         INSERT INTO t VALUES (1, 1.0, 0, '1 mon', '{\"a\": 1.0}', 'a', 'sad', '<a/>', '(0,0)')",
+         CREATE TABLE t (id int PRIMARY KEY, n numeric, f float8, i interval, j jsonb, c text COLLATE ci, m mood, x xml, p point, l text[] COLLATE ci,
+           d text[][] COLLATE ci);
+         INSERT INTO t VALUES (1, 1.0, 0, '1 mon', '{\"a\": 1.0}', 'a', 'sad', '<a/>', '(0,0)', '{a}', '{{a},{b}}')",
     )
     .await;
     let table = discovered(&db, "t").await;
@@ -81,7 +82,18 @@ async fn the_native_digest_sees_scale_sign_parts_and_case() {
         filter: vec![],
     };
     let mut seen = hashes(&db, &request).await;
-    for change in ["n = 1.00", "f = '-0'", "i = '30 days'", "j = '{\"a\": 1.00}'", "c = 'A'", "m = 'happy'", "x = '<b/>'", "p = '(-0,0)'"] {
+    for change in [
+        "n = 1.00",
+        "f = '-0'",
+        "i = '30 days'",
+        "j = '{\"a\": 1.00}'",
+        "c = 'A'",
+        "m = 'happy'",
+        "x = '<b/>'",
+        "p = '(-0,0)'",
+        "l = '{A}'",
+        "d = '{{a},{B}}'",
+    ] {
         db.execute(&format!("UPDATE t SET {change}")).await;
         let now = hashes(&db, &request).await;
         assert!(!seen.contains(&now[0]), "{change}");

@@ -357,3 +357,48 @@ fn an_undo_knows_what_a_statement_trigger_of_the_destination_made_of_a_row() {
     world.syncline(&["undo", "last"]).ends_with(0);
     assert_eq!((title(&dest, 3), dest.value("SELECT count(*) FROM film")), ("Film 3".to_owned(), "5".to_owned()));
 }
+
+// case: A5
+// rule: R8, R19
+#[test]
+fn a_table_that_somebody_makes_after_a_failed_run_is_never_taken_for_what_the_run_left() {
+    let (source, dest) = (Side::mariadb(), Side::mariadb());
+    films(&source, 3);
+    source.execute("ALTER TABLE film COMMENT='for rent'; CREATE TABLE actor (id int PRIMARY KEY) COMMENT='on stage'");
+    let name = dest.database().name().to_owned();
+    let plain = format!("plain_{name}");
+    dest.execute_as_admin(&format!(
+        "CREATE USER '{plain}'@'%' IDENTIFIED BY 'secret';
+         GRANT SELECT, INSERT, UPDATE, DELETE, DROP, CREATE TEMPORARY TABLES ON {name}.* TO '{plain}'@'%'"
+    ));
+    let url = dest.database().url_as(&plain, "secret");
+    let world = World::through((source.kind(), &source.url()), (dest.kind(), &url), MIRROR);
+    assert!(world.syncline(&["run"]).ends_with(1).said().contains("CREATE"));
+    dest.execute("CREATE TABLE actor (id int PRIMARY KEY, note varchar(9)) COMMENT='made by hand'");
+    world.syncline(&["run"]).ends_with(1);
+    let comment = |table: &str| {
+        dest.value(&format!(
+            "SELECT table_comment FROM information_schema.tables WHERE table_schema = database() AND table_name = '{table}'"
+        ))
+    };
+    assert_eq!(comment("actor"), "made by hand");
+    assert_eq!(dest.tables(), ["actor"]);
+
+    // What a run has left itself still goes, and a committed table has the source's comment.
+    let world = World::between(&source, &dest, "    streams: { film: {} }\n");
+    for (fault, left) in [("run.begun=abort", "syncline unfinished run"), ("name.comments=abort", "syncline unfinished run")] {
+        let broken = world.syncline_with(&["run"], &[("SYNCLINE_FAIL", fault)]);
+        assert_ne!(broken.code, Some(0), "{fault}: {}", broken.said());
+        assert!(comment("film").starts_with(left), "{fault}: {}", comment("film"));
+        world.let_leases_end();
+        world.run(&[], 0);
+        assert_eq!((comment("film").as_str(), dest.value("SELECT count(*) FROM film").as_str()), ("for rent", "3"), "{fault}");
+        dest.execute("DROP TABLE film");
+    }
+    for atomic in ["stream", "batch"] {
+        let world = World::between(&source, &dest, &format!("    atomic: {atomic}\n    streams: {{ film: {{}} }}\n"));
+        world.run(&[], 0);
+        assert_eq!(comment("film"), "for rent", "{atomic}");
+        dest.execute("DROP TABLE film");
+    }
+}
