@@ -64,7 +64,7 @@ impl Engine {
             if phase != Phase::Deletions {
                 self.settle_parked(context, pair, &result, &all, source, settlement).await?;
                 settlement.positions.push(position(context, pair, &result, &now, &observations));
-                if books.in_scope == 0 && result.mode != "incremental" && result.mode != "key" {
+                if books.in_scope == 0 && !["incremental", "key", "plan"].contains(&result.mode.as_str()) {
                     settlement.remarks.push(format!("stream `{}`: the source is complete but empty", pair.stream));
                 }
             }
@@ -85,6 +85,7 @@ impl Engine {
                 settlement.remarks.push(format!("stream `{}`: {} deletions held back: {reason}", pair.stream, keys.len()));
             }
             settlement.remarks.extend(result.remarks.iter().cloned());
+            settlement.left_undone |= result.left_undone;
             for conflict in result.conflicts.items() {
                 settlement.conflicts.push(conflict?);
                 self.hand_over(&context.run.id, settlement).await?;
@@ -293,6 +294,11 @@ pub(crate) fn log_made(context: &RunContext<'_>, pair: &Pair, deletes: &RowBatch
 
 /// Deletions that the system refused.
 pub(crate) fn log_refused(context: &RunContext<'_>, pair: &Pair, outcome: &StreamOutcome, settlement: &mut Settlement) {
+    if !outcome.delete_rejects.is_empty() {
+        let rows = outcome.delete_rejects.len();
+        let why = "rows of other tables point at what they would remove; these have to go, or point elsewhere, first";
+        settlement.remarks.push(format!("stream `{}`: {rows} deletions held back: {why}", pair.stream));
+    }
     for r in &outcome.delete_rejects {
         let reason = format!("{}: {}", r.code, with_words(&r.detail, r.words.as_deref()));
         settlement.deletions.push(deletion(context, pair, Key(r.row.clone()).to_json(), &reason, false));

@@ -33,7 +33,7 @@ pub mod pairing;
 mod parts;
 mod pipeline;
 mod plan;
-mod planned;
+pub mod planned;
 pub mod policy;
 mod reach;
 pub mod report;

@@ -504,6 +504,7 @@ impl Builder<'_> {
         let (filter_source, filter_dest) = self.filters(&policy, &delete, &targets, &dest)?;
         let key_is_unique = self.source.primary_key == key_source || self.source.uniques.iter().any(|u| u.columns == key_source);
         self.known_mark(&delete, &dest)?;
+        self.known_columns(&policy, &dest)?;
         let shape = self.remembered.shapes.get(self.stream);
         let has_new_column = shape.is_some_and(|before| reads.iter().any(|column| !before.contains_key(column)));
         Ok(Pair {
@@ -600,6 +601,10 @@ impl Builder<'_> {
                 }
             }
         }
+        // All of the source, in a part of a destination that is shared.
+        if let (None, Some(text)) = (&policy.options.where_from, &policy.options.where_to) {
+            there.push(condition::bind(text, self.scope).map_err(invalid)?);
+        }
         if let Some(DeleteAction::Mark { column, live, .. }) = delete
             && dest.column(column).is_some()
         {
@@ -628,6 +633,15 @@ impl Builder<'_> {
         }
         let invalid = |e: String| self.fail("config_invalid", e, "see the configuration guide on `where`");
         Ok(vec![condition::bind(text, self.scope, self.to.engine()).map_err(invalid)?])
+    }
+
+    /// Options that name columns of the destination.
+    fn known_columns(&self, policy: &Policy, dest: &Table) -> Result<()> {
+        let named = [("last_modified_by", &policy.options.last_modified_by), ("stamp", &policy.options.stamp)];
+        let missing = named.into_iter().find_map(|(option, c)| c.as_ref().filter(|c| dest.column(c).is_none()).map(|c| (option, c)));
+        let Some((option, column)) = missing else { return Ok(()) };
+        let message = format!("`{option}` names column `{column}`, which `{}` does not have", dest.name);
+        Err(self.fail("column_missing", message, "add the column at the destination, or check its spelling"))
     }
 
     fn known_mark(&self, delete: &Option<DeleteAction>, dest: &Table) -> Result<()> {

@@ -38,15 +38,17 @@ impl Engine {
     /// `Config`, `Locked`, or the state store's own.
     pub async fn run(&self, sync: &SyncSpec, options: RunOptions) -> Result<Vec<RunReport>> {
         let mut reports = Vec::new();
-        for scope in self.scopes(sync, options.scope.as_deref()).await? {
-            reports.push(self.run_scope(sync, &scope, &options).await?);
+        let scopes = self.scopes(sync, options.scope.as_deref()).await?;
+        let mut remarks = if options.scope.is_none() { self.scopes_gone(sync, &scopes).await? } else { Vec::new() };
+        for scope in scopes {
+            reports.push(self.run_scope(sync, &scope, &options, std::mem::take(&mut remarks)).await?);
         }
         Ok(reports)
     }
 
-    async fn run_scope(&self, sync: &SyncSpec, scope: &str, options: &RunOptions) -> Result<RunReport> {
+    async fn run_scope(&self, sync: &SyncSpec, scope: &str, options: &RunOptions, remarks: Vec<String>) -> Result<RunReport> {
         fail::passable("run.start")?;
-        let run = self.new_run(sync, scope, options);
+        let run = RunRow { notes: remarks, ..self.new_run(sync, scope, options) };
         let work = async {
             self.settle_dead_runs(sync, scope).await?;
             self.record_start(&run, options).await?;
@@ -136,6 +138,16 @@ impl Engine {
     }
 
     async fn execute(&self, context: &RunContext<'_>) -> Result<(), Stop> {
+        let Some(plan) = &context.options.plan else { return self.execute_streams(context).await };
+        crate::planned::refuse_foreign(plan, context)?;
+        // All of the plan or nothing of it, whatever `atomic` says, and no stream beside it (R36).
+        let sync = SyncSpec { atomic: Atomic::Run, ..context.sync.clone() };
+        let streams = plan.streams.iter().map(|s| s.stream.clone()).collect();
+        let options = RunOptions { streams, ..context.options.clone() };
+        self.execute_streams(&RunContext { sync: &sync, options: &options, ..*context }).await
+    }
+
+    async fn execute_streams(&self, context: &RunContext<'_>) -> Result<(), Stop> {
         let sync = context.sync;
         let mut link = self.link(sync).await?;
         let identities = self.check_identities(context, &mut link).await?;
@@ -145,11 +157,14 @@ impl Engine {
         let scope = (!context.scope.is_empty()).then_some(context.scope);
         let mut pairs = link.pairs(sync, scope, &context.options.streams, &remembered)?;
         refuse_drift(&pairs)?;
-        refuse_foreign_plan(context)?;
+        if let Some(plan) = &context.options.plan {
+            crate::planned::refuse_other_ddl(plan, &pairs)?;
+        }
+        crate::policy::refuse_mode(&pairs, context.options.mode)?;
         fail::passable("run.planned")?;
         self.forget_old_bases(context, &pairs).await?;
         self.prepare(&mut link, &pairs).await?;
-        let mut settlement = Settlement { notes: identities, ..Settlement::default() };
+        let mut settlement = Settlement { notes: identities, remarks: context.run.notes.clone(), ..Settlement::default() };
         self.notice_lost_commits(context, &mut link, &mut settlement).await?;
         match sync.atomic {
             Atomic::Run => self.run_together(context, &mut link, &mut pairs, &remembered, &mut settlement).await,
@@ -520,7 +535,10 @@ fn refuse_too_large(context: &RunContext<'_>, link: &Link, runs: &[crate::stream
     Err(EngineError::Config {
         code: "transaction_too_large",
         message: format!("sync `{}`: {rows} rows in one transaction, the destination allows {max}", context.sync.name),
-        hint: Some("set `atomic: batch`".to_owned()),
+        hint: Some(
+            if context.options.plan.is_some() { "run the sync without a plan, with `atomic: batch`" } else { "set `atomic: batch`" }
+                .to_owned(),
+        ),
     })
 }
 
@@ -556,25 +574,6 @@ pub(crate) fn takes_raw(link: &Link, pair: &Pair) -> bool {
         && pair.is_plain()
         && pair.transform.is_identity()
         && pair.copied_from.iter().zip(&pair.columns).all(same)
-}
-
-/// A plan is for one sync, scope and configuration, and whole.
-fn refuse_foreign_plan(context: &RunContext<'_>) -> Result<()> {
-    let Some(plan) = &context.options.plan else { return Ok(()) };
-    let refuse = |code, message: String| {
-        let hint = Some("make a new one with `syncline plan --out FILE`".to_owned());
-        Err(EngineError::Config { code, message, hint })
-    };
-    if plan.version != crate::plan::PLAN_VERSION || plan.sync != context.sync.name || plan.scope != context.scope {
-        return refuse("plan_invalid", format!("the plan is for sync `{}`, scope `{}`, format {}", plan.sync, plan.scope, plan.version));
-    }
-    if plan.config != crate::plan::config_fingerprint(context.sync) {
-        return refuse("plan_stale", "the configuration of the sync changed since the plan was made".to_owned());
-    }
-    if !plan.complete {
-        return refuse("plan_invalid", "the plan does not list all of its changes".to_owned());
-    }
-    Ok(())
 }
 
 /// Drift that stops a stream stops the run before anything is read.

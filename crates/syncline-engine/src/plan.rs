@@ -15,7 +15,7 @@ use crate::spill::HashTable;
 use crate::stream_run::{Landing, StreamResult, StreamRun};
 
 /// Format of the plan file.
-pub const PLAN_VERSION: u32 = 1;
+pub const PLAN_VERSION: u32 = 2;
 
 impl Engine {
     /// What a run would do, without writing anything anywhere: one plan per scope, with at most `changes_max` changes listed.
@@ -37,6 +37,7 @@ impl Engine {
         let pairs = link.pairs(sync, name, &options.streams, &remembered)?;
         let run = self.new_run(sync, scope, options);
         let context = RunContext { sync, options, scope, run: &run };
+        crate::policy::refuse_mode(&pairs, options.mode)?;
         let (stopped, going): (Vec<Pair>, Vec<Pair>) = pairs.into_iter().partition(|p| p.drift.iter().any(|d| d.stops));
         let mut source = link.source.snapshot().await?;
         let mut dest = link.dest.snapshot().await?;
@@ -60,7 +61,7 @@ impl Engine {
             streams.push(stream_plan(pair, result, outcome));
         }
         streams.extend(stopped.iter().map(|p| StreamPlan { note: Some("stopped by schema drift".to_owned()), ..shape_of(p) }));
-        let counted: u64 = streams.iter().map(|s| s.creates + s.updates + s.deletes).sum();
+        let counted: u64 = streams.iter().map(StreamPlan::changes).sum();
         Ok(Plan {
             version: PLAN_VERSION,
             sync: sync.name.clone(),
@@ -70,6 +71,7 @@ impl Engine {
             complete: changes.len() as u64 == counted,
             streams,
             changes,
+            not_applicable: going.iter().find_map(crate::planned::why_not_applicable),
         })
     }
 }
@@ -94,17 +96,22 @@ fn say_what_was_edited(changes: &mut [PlannedChange], pairs: &[Pair], results: &
     Ok(())
 }
 
-fn shape_of(pair: &Pair) -> StreamPlan {
+/// The statements that make or change the destination table.
+pub(crate) fn ddl_of(pair: &Pair) -> Vec<String> {
     let mut ddl = pair.alter.clone();
     if let Some(made) = &pair.create {
         ddl.extend(made.create.iter().chain(&made.keys).chain(&made.foreign_keys).cloned());
     }
+    ddl
+}
+
+fn shape_of(pair: &Pair) -> StreamPlan {
     StreamPlan {
         stream: pair.stream.clone(),
         table: pair.dest.name.to_string(),
         mode: pair.policy.mode.as_str().to_owned(),
         digest: "none".to_owned(),
-        ddl,
+        ddl: ddl_of(pair),
         left_out: pair.create.as_ref().map(|d| d.left_out.clone()).unwrap_or_default(),
         checked: pair.checked.clone(),
         drift: pair.drift.clone(),
@@ -133,6 +140,8 @@ fn stream_plan(pair: &Pair, result: &StreamResult, outcome: &syncline_connector:
         deletes: outcome.deleted,
         extra: result.extra,
         parked: by_code.into_iter().collect(),
+        held: result.held.as_ref().map_or(0, |(keys, _)| keys.len()),
+        kept: result.settled.1,
         held_back: result.held.as_ref().map(|(k, why)| format!("{} deletions: {why}", k.len())),
         cascades: result.cascades.clone(),
         ..shape_of(pair)

@@ -7,10 +7,67 @@ use syncline_connector::{Error, ErrorKind, LargeFields, Predicate, RawChunk, Rej
 use syncline_model::{Key, RowBatch, RowRef, Value};
 
 use crate::dry::{fingerprint, rows_by_key, unpack};
-use crate::engine::Result;
+use crate::engine::{EngineError, Result};
 use crate::moving::{Selection, Sink};
+use crate::pairing::Pair;
+use crate::pipeline::RunContext;
 use crate::report::{ChangeKind, Plan, PlannedChange};
+use crate::spec::Edits;
 use crate::stream_run::StreamRun;
+
+/// Why a plan of this stream cannot be applied, only shown.
+pub(crate) fn why_not_applicable(pair: &Pair) -> Option<String> {
+    let why = |what: &str| Some(format!("stream `{}` {what}", pair.stream));
+    if pair.maps_ids() {
+        return why("maps ids: what it writes depends on ids that only the run gives out");
+    }
+    if pair.policy.edits == Edits::Keep {
+        return why("keeps edits (`edits: keep`): what it writes depends on both sides and on what earlier runs left");
+    }
+    None
+}
+
+/// A plan is for one sync, scope and configuration, and whole.
+pub(crate) fn refuse_foreign(plan: &Plan, context: &RunContext<'_>) -> Result<()> {
+    let refuse = |code, message: String| {
+        let hint = Some("make a new one with `syncline plan --out FILE`".to_owned());
+        Err(EngineError::Config { code, message, hint })
+    };
+    if plan.version != crate::plan::PLAN_VERSION || plan.sync != context.sync.name || plan.scope != context.scope {
+        return refuse("plan_invalid", format!("the plan is for sync `{}`, scope `{}`, format {}", plan.sync, plan.scope, plan.version));
+    }
+    if plan.config != crate::plan::config_fingerprint(context.sync) {
+        return refuse("plan_stale", "the configuration of the sync changed since the plan was made".to_owned());
+    }
+    if !plan.complete || plan.streams.is_empty() {
+        return refuse("plan_invalid", "the plan does not list all of its changes".to_owned());
+    }
+    if let Some(why) = &plan.not_applicable {
+        return Err(not_applicable(why));
+    }
+    Ok(())
+}
+
+/// `plan_not_applicable`, with this reason.
+#[must_use]
+pub fn not_applicable(why: &str) -> EngineError {
+    EngineError::Config {
+        code: "plan_not_applicable",
+        message: format!("this plan can be looked at, but not be applied: {why}"),
+        hint: Some("run the sync without a plan".to_owned()),
+    }
+}
+
+/// The statements that the run would make are those that the plan has shown, table by table.
+pub(crate) fn refuse_other_ddl(plan: &Plan, pairs: &[Pair]) -> Result<()> {
+    let other = pairs.iter().find(|p| plan.streams.iter().any(|s| s.stream == p.stream && s.ddl != crate::plan::ddl_of(p)));
+    let Some(pair) = other else { return Ok(()) };
+    Err(EngineError::Config {
+        code: "plan_stale",
+        message: format!("stream `{}`: its tables changed since the plan was made", pair.stream),
+        hint: Some("nothing was written; make a new plan with `syncline plan --out FILE`".to_owned()),
+    })
+}
 
 impl StreamRun<'_> {
     /// Stages the changes of this stream that the plan holds.
@@ -39,7 +96,22 @@ impl StreamRun<'_> {
         self.result.deletes.extend(&gone_keys)?;
         self.result.in_scope = self.result.fetched;
         self.result.retried.clear();
+        self.say_what_is_left(plan);
         Ok(())
+    }
+
+    /// What the plan said would wait for a person still does.
+    fn say_what_is_left(&mut self, plan: &Plan) {
+        let name = &self.pair.stream;
+        let Some(stream) = plan.streams.iter().find(|s| s.stream == *name && s.undecided() > 0) else { return };
+        self.result.left_undone = true;
+        if let Some(why) = &stream.held_back {
+            let how = "a plan made with `--approve-deletes` has them in it";
+            self.result.remarks.push(format!("stream `{name}`: held back, and no part of the plan: {why}; {how}"));
+        }
+        for (code, rows) in &stream.parked {
+            self.result.remarks.push(format!("stream `{name}`: {rows} rows are no part of the plan, as they cannot be applied: {code}"));
+        }
     }
 
     fn keys(&self, changes: &[&PlannedChange]) -> Result<RowBatch> {

@@ -4,6 +4,7 @@ use syncline_connector::{DeleteAction, MarkValue};
 use syncline_model::Value;
 
 use crate::engine::{EngineError, Result};
+use crate::pairing::Pair;
 use crate::spec::{Conflicts, Create, DeletePolicy, Edits, Guard, Mode, Owns, Rows, SchemaChanges, StreamOptions, SyncSpec};
 
 /// What was decided for a stream.
@@ -73,6 +74,22 @@ pub fn matches(pattern: &str, name: &str) -> bool {
         }
     }
     p[i..].iter().all(|c| *c == '*')
+}
+
+/// A mode that was asked for on the command line has to make sense for every stream, like one in the file (R32).
+///
+/// # Errors
+/// `incremental_without_cursor`.
+pub fn refuse_mode(pairs: &[Pair], asked: Option<Mode>) -> Result<()> {
+    let without: Vec<&str> = pairs.iter().filter(|p| p.policy.options.cursor.is_none()).map(|p| p.stream.as_str()).collect();
+    if asked != Some(Mode::Incremental) || without.is_empty() {
+        return Ok(());
+    }
+    Err(EngineError::Config {
+        code: "incremental_without_cursor",
+        message: format!("an incremental run needs a `cursor`, and these streams have none: {}", without.join(", ")),
+        hint: Some("give them a `cursor:`, or name the streams that have one with `--stream`".to_owned()),
+    })
 }
 
 impl Policy {

@@ -71,8 +71,14 @@ pub struct StreamPlan {
     pub extra: u64,
     /// Rows that would be parked, by code.
     pub parked: Vec<(String, u64)>,
-    /// The guard would hold these deletions back, with its reason.
+    /// Deletions that would be held back.
+    #[serde(default)]
+    pub held: u64,
+    /// Their number and the reason, as a sentence.
     pub held_back: Option<String>,
+    /// Rows of the source that keep an edit of the destination.
+    #[serde(default)]
+    pub kept: u64,
     /// Rows of other tables that deletions would reach by CASCADE or SET NULL.
     pub cascades: Vec<String>,
     /// DDL that would run.
@@ -119,13 +125,36 @@ pub struct Plan {
     pub changes: Vec<PlannedChange>,
     /// All changes are listed.
     pub complete: bool,
+    /// Why `run --plan` cannot apply it, where it cannot.
+    #[serde(default)]
+    pub not_applicable: Option<String>,
+}
+
+impl StreamPlan {
+    /// Rows that the run would write or take away.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.creates + self.updates + self.deletes
+    }
+
+    /// Rows that the run would leave for a person to decide.
+    #[must_use]
+    pub fn undecided(&self) -> u64 {
+        self.held + self.parked.iter().map(|(_, n)| n).sum::<u64>()
+    }
+
+    /// The run would stop for its shape.
+    #[must_use]
+    pub fn stops(&self) -> bool {
+        self.drift.iter().any(|d| d.stops)
+    }
 }
 
 impl Plan {
-    /// Whether nothing would change.
+    /// Whether a run would change nothing, and end well.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.streams.iter().all(|s| s.creates + s.updates + s.deletes == 0 && s.ddl.is_empty())
+        self.streams.iter().all(|s| s.changes() + s.undecided() == 0 && s.ddl.is_empty() && !s.stops())
     }
 }
 

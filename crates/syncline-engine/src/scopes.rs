@@ -1,5 +1,7 @@
 //! The tenants of a sync.
 
+use std::collections::BTreeSet;
+
 use syncline_model::Value;
 
 use crate::engine::{Engine, EngineError, Result};
@@ -20,6 +22,11 @@ impl Engine {
         let config = |message: String, hint: String| EngineError::Config { code: "config_invalid", message, hint: Some(hint) };
         match (only, sync.scopes.is_some()) {
             (None, false) => Ok(vec![String::new()]),
+            (None, true) if all.is_empty() => Err(EngineError::Config {
+                code: "scopes_missing",
+                message: format!("sync `{}`: the query of its scopes answers with no value, so there is nothing to sync", sync.name),
+                hint: Some("run the query as the role of the source: rows it may not see give no scopes".to_owned()),
+            }),
             (None, true) => Ok(all),
             (Some(s), false) => {
                 Err(config(format!("sync `{}` has no scopes, so `{s}` is none of them", sync.name), "leave `--scope` out".into()))
@@ -27,5 +34,14 @@ impl Engine {
             (Some(s), true) if all.iter().any(|a| a == s) => Ok(vec![s.to_owned()]),
             (Some(s), true) => Err(config(format!("sync `{}` has no scope `{s}`", sync.name), format!("it has {} scopes", all.len()))),
         }
+    }
+
+    /// A sentence for every scope that ran before and is none now: nothing of it is synced any more, and nothing is deleted.
+    pub(crate) async fn scopes_gone(&self, sync: &SyncSpec, now: &[String]) -> Result<Vec<String>> {
+        let mut tx = self.store.begin().await?;
+        let positions = tx.list_positions(&sync.name).await?;
+        tx.commit().await?;
+        let gone: BTreeSet<String> = positions.into_iter().map(|p| p.scope).filter(|s| !s.is_empty() && !now.contains(s)).collect();
+        Ok(gone.iter().map(|s| format!("scope `{s}` ran before and is none of the scopes any more: its rows stay as they are")).collect())
     }
 }

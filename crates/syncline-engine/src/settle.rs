@@ -47,6 +47,9 @@ pub struct Settlement {
     pub notes: Vec<(String, String)>,
     /// Sentences for the run.
     pub remarks: Vec<String>,
+    /// Rows that the run was not asked for wait for a person to decide.
+    #[serde(default)]
+    pub left_undone: bool,
     /// Before-images are there.
     pub undoable: bool,
     /// The transaction under way left a marker.
@@ -101,7 +104,7 @@ impl Settlement {
             }
         }
         let sum = self.books();
-        let not_made = self.waiting.not_made > 0 || self.deletions.iter().any(|d| !d.done);
+        let not_made = self.waiting.not_made > 0 || self.deletions.iter().any(|d| !d.done) || self.left_undone;
         Ok(if sum.parked + sum.held_back > 0 || not_made { RunStatus::Partial } else { RunStatus::Succeeded })
     }
 }

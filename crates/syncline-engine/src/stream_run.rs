@@ -73,6 +73,8 @@ pub(crate) struct StreamResult {
     pub edited: HashTable,
     /// Sentences for the run.
     pub remarks: Vec<String>,
+    /// Rows that it was not asked for wait for a person to decide.
+    pub left_undone: bool,
     /// Bases, spooled.
     pub bases: Option<crate::bases::Bases>,
     /// Start, for the duration.
@@ -156,6 +158,7 @@ impl<'a> StreamRun<'a> {
             conflicts: ListSpool::default(),
             edited: HashTable::new(),
             remarks: Vec::new(),
+            left_undone: false,
             bases: None,
             started_ms: engine.clock.monotonic_ms(),
             staged_ms: None,
@@ -496,6 +499,9 @@ impl<'a> StreamRun<'a> {
         if self.phase != Phase::Deletions {
             self.move_keys(&keys, source, dest, staged).await?;
             self.result.in_scope = self.result.fetched;
+            if self.result.fetched == 0 {
+                self.refuse_unknown(&key, &keys, dest, staged).await?;
+            }
         }
         self.result.retried.retain(|k| *k == key.to_json());
         if self.phase == Phase::Upserts || self.pair.create.is_some() || self.pair.delete.is_none() {
@@ -516,6 +522,35 @@ impl<'a> StreamRun<'a> {
                     self.result.deletes = delete;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// A key that neither side has is a mistake, and no record that is the same on both.
+    async fn refuse_unknown(&mut self, key: &Key, keys: &RowBatch, dest: &mut dyn Snapshot, staged: &mut Landing<'_>) -> Result<()> {
+        let pair = self.pair;
+        let there = match staged.ids.rewriting(self.index) {
+            _ if pair.create.is_some() => None,
+            Some(_) => staged.ids.new_key(self.index, pair, key)?,
+            None => Some(key.clone()),
+        };
+        let filter = |key: &Key| {
+            let mut keys = RowBatch::new(keys.width());
+            keys.push_row(key.0.iter().map(Value::view));
+            vec![Predicate::KeyIn { columns: pair.key_dest.clone(), keys }]
+        };
+        let rows = if let Some(key) = &there { dest.count(&pair.dest, &filter(key)).await? } else { 0 };
+        if rows == 0 {
+            return Err(EngineError::Config {
+                code: "record_missing",
+                message: format!("stream `{}`: neither side has a record with key {key}, or the stream leaves it out", pair.stream),
+                hint: Some(format!("the key is ({}), with the values that it has at the source", pair.key_source.join(", "))),
+            });
+        }
+        if pair.delete.is_none() {
+            let text =
+                format!("stream `{}`: the source has no record {key}; the row at the destination stays (`deletes: ignore`)", pair.stream);
+            self.result.remarks.push(text);
         }
         Ok(())
     }

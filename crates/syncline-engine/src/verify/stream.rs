@@ -28,7 +28,12 @@ struct FirstLook {
     /// Missing and different keys, and those whose equality is not proved.
     suspects: Spool,
     extras: Spool,
+    /// There was a row in the sample.
+    saw_any: bool,
 }
+
+/// Rows that are compared, about, where the sample that was asked for holds none.
+const SAMPLE_ROWS_MIN: f64 = 100.0;
 
 impl Engine {
     #[allow(clippy::too_many_arguments, reason = "one call site; the parts belong to the verify, not to each other")]
@@ -63,6 +68,12 @@ impl Engine {
         let mut source = link.source.snapshot().await?;
         let mut dest = link.dest.snapshot().await?;
         let mut first = self.first_look(pair, (&sides.0, &sides.1), (&mut *source, &mut *dest), budget, sample, &mut check).await?;
+        let rows = check.source_rows.max(check.destination_rows);
+        if rows > 0 && !first.saw_any {
+            // The share of a small table may be no row at all, which would prove nothing.
+            let sample = (SAMPLE_ROWS_MIN / rows as f64).min(1.0);
+            first = self.first_look(pair, (&sides.0, &sides.1), (&mut *source, &mut *dest), budget, sample, &mut check).await?;
+        }
         source.close().await?;
         let mut again =
             Again { engine: self, sync, scope, pair, source: &sides.0, dest: &sides.1, parked: self.parked_keys(sync, scope, pair).await? };
@@ -96,8 +107,9 @@ impl Engine {
         };
         let here = self.spool(pair, sides.0, snapshots.0, &mut source, sample, Some(&seen));
         (check.source_rows, check.destination_rows) = futures_util::future::try_join(here, there).await?;
-        let mut look = FirstLook { suspects: Spool::new(budget), extras: Spool::new(budget) };
+        let mut look = FirstLook { suspects: Spool::new(budget), extras: Spool::new(budget), saw_any: false };
         join(source, dest, budget, &mut |m| {
+            look.saw_any = true;
             check.compared += m.source.count.min(m.dest.count);
             let (kind, spool) = match judge(&m) {
                 None => return Ok(()),

@@ -24,10 +24,10 @@ pub struct Args {
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
     /// With --since: only of this sync
-    #[arg(long, value_name = "SYNC", requires = "since")]
+    #[arg(long, value_name = "SYNC", requires = "since", conflicts_with = "subject")]
     pub sync: Option<String>,
     /// With --since: only of this scope
-    #[arg(long, value_name = "SCOPE", requires = "since")]
+    #[arg(long, value_name = "SCOPE", requires = "since", conflicts_with = "subject")]
     pub scope: Option<String>,
     /// One array, one record per line, or a table; in a table, cells that would run as a formula get a leading '
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Json)]

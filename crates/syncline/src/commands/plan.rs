@@ -4,23 +4,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use syncline_engine::RunOptions;
+use syncline_engine::planned::not_applicable;
 use syncline_engine::report::Plan;
 
 use super::project::{Project, Touch};
-use super::run::ModeName;
+use super::run::{ModeName, place};
 use super::{Context, Outcome};
 use crate::render::failure::{Exit, Failure};
 use crate::render::{json, plan};
 
 /// Options of `plan`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// The sync [default: the only one]
     pub sync: Option<String>,
     /// Write the plan to FILE, for `run --plan FILE`
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// End with 4 when something would change
+    /// End with 4 when something would change, or wait for a person
     #[arg(long)]
     pub exit_code: bool,
     /// Changes to list at most
@@ -35,16 +36,22 @@ pub struct Args {
     /// Only this scope
     #[arg(long, value_name = "SCOPE")]
     pub scope: Option<String>,
+    /// Also plan the deletions that the guard would hold back
+    #[arg(long)]
+    pub approve_deletes: bool,
 }
 
 /// Plans; the file holds every change, the terminal at most `--limit`.
 pub async fn execute(context: &Context, args: Args) -> Outcome {
     let project = Project::open(context, Touch::Read)?;
     let sync = project.sync(args.sync.as_deref())?;
-    let options = RunOptions { mode: args.mode.map(Into::into), streams: args.streams, scope: args.scope, ..RunOptions::default() };
+    let (mode, approve_deletes) = (args.mode.map(Into::into), args.approve_deletes);
+    let options = RunOptions { mode, streams: args.streams, scope: args.scope, approve_deletes, ..RunOptions::default() };
     let changes_max = if args.out.is_some() { usize::MAX } else { args.limit };
-    let engine = project.engine(context, project.store(Touch::Read)?);
-    let plans = engine.plan(sync, options, changes_max).await.map_err(|e| Failure::from(e).at(format!("sync {}", sync.name)))?;
+    let plans = {
+        let engine = project.engine(context, project.store(Touch::Read)?);
+        engine.plan(sync, options, changes_max).await.map_err(|e| Failure::from(e).at(place(sync)))?
+    };
     if let Some(file) = &args.out {
         save(file, &plans)?;
     }
@@ -76,6 +83,9 @@ fn save(file: &Path, plans: &[Plan]) -> Result<(), Failure> {
         let hint = format!("name one with --scope: {}", scopes.join(", "));
         return Err(Failure::usage("argument_missing", "a plan file holds the plan of one scope").hint(hint));
     };
+    if let Some(why) = &one.not_applicable {
+        return Err(not_applicable(why).into());
+    }
     let text = serde_json::to_string_pretty(one).map_err(|e| Failure::failed("internal", "write the plan").because(&e))?;
     fs::write(file, text + "\n").map_err(|e| Failure::failed("file_unwritable", format!("write `{}`", file.display())).because(&e))
 }

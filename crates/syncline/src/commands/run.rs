@@ -41,13 +41,13 @@ pub struct Args {
     #[arg(long = "stream", value_name = "STREAM")]
     pub streams: Vec<String>,
     /// Only the record with this source key: `42`, or `7,de` for a key of two columns
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true, conflicts_with = "mode")]
     pub key: Option<String>,
     /// Only this scope
     #[arg(long, value_name = "SCOPE")]
     pub scope: Option<String>,
     /// Exactly the plan in FILE; refused when one of its rows changed since
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["mode", "streams", "key"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["mode", "streams", "key", "approve_deletes"])]
     pub plan: Option<PathBuf>,
     /// Also make the deletions that the guard would hold back, in this run only
     #[arg(long)]

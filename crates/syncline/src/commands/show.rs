@@ -45,6 +45,12 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
     Ok(Exit::Good)
 }
 
+/// A code is told in words; what follows it has names in it, which stay as they are.
+fn reason_in_words(reason: &str) -> String {
+    let (code, rest) = reason.split_at(reason.find(':').unwrap_or(reason.len()));
+    if code.contains(' ') { reason.to_owned() } else { format!("{}{rest}", code.replace('_', " ")) }
+}
+
 fn print_deletions(out: &Out, deletions: &[DeletionRow], limit: usize, number: u64) {
     if deletions.is_empty() {
         return;
@@ -54,12 +60,24 @@ fn print_deletions(out: &Out, deletions: &[DeletionRow], limit: usize, number: u
     for d in deletions.iter().take(limit) {
         let (word, tone) = if d.done { ("deleted  ", Tone::Bad) } else { ("held back", Tone::Warn) };
         // The guard's reason is the same for all that it holds.
-        let reason = if d.reason == told { String::new() } else { format!("  {}", d.reason.replace('_', " ")) };
+        let reason = if d.reason == told { String::new() } else { format!("  {}", reason_in_words(&d.reason)) };
         told = &d.reason;
         let what = format!("{} {}", text::harmless(&d.stream), text::key(&d.key_json));
         out.line(format!("  {} {what}{}", out.paint(tone, word), out.paint(Tone::Dim, &text::harmless(&reason))));
     }
     if deletions.len() > limit {
         out.line(out.paint(Tone::Dim, &format!("  … and more: syncline export {number} --format csv")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_a_reason_stay_as_they_are() {
+        assert_eq!(reason_in_words("missing_at_source"), "missing at source");
+        assert_eq!(reason_in_words("child_exists: constraint `x2_id_fkey`"), "child exists: constraint `x2_id_fkey`");
+        assert_eq!(reason_in_words("3 rows of `a_b` would go along"), "3 rows of `a_b` would go along");
     }
 }

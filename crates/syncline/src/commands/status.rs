@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use syncline_engine::spec::SyncSpec;
-use syncline_store::rows::{LockHolder, ObservationRow, Page, PositionRow, RunFilter, RunRow, RunStatus};
+use syncline_store::rows::{LockHolder, ObservationRow, Page, PositionRow, RunFilter, RunKind, RunRow, RunStatus};
 use syncline_store::{StateStore, StateTx};
 
 use super::project::{Project, Touch};
@@ -136,7 +136,7 @@ fn position(p: PositionRow, now: i64) -> PositionAge {
 fn lag(last_runs: &[RunRow], positions: &[PositionAge], now: i64) -> Option<u64> {
     let synced: Option<Vec<i64>> = positions.iter().map(|p| p.last_synced_at).collect();
     let oldest = synced.filter(|s| !s.is_empty()).and_then(|s| s.into_iter().min()).or_else(|| {
-        let good = |r: &RunRow| matches!(r.status, RunStatus::Succeeded | RunStatus::Partial);
+        let good = |r: &RunRow| matches!(r.status, RunStatus::Succeeded | RunStatus::Partial) && r.kind != RunKind::Undo;
         let started: Option<Vec<i64>> = last_runs.iter().map(|r| good(r).then_some(r.started_at)).collect();
         started.and_then(|s| s.into_iter().min())
     })?;
@@ -162,7 +162,9 @@ fn print(out: &Out, s: &Standing, now: i64) {
     }
     if let Some(v) = &s.last_verify {
         let verdict = if v.passed { out.paint(Tone::Good, "passed") } else { out.paint(Tone::Bad, "differences found") };
-        out.line(format!("  verified   v{}: {verdict}, {} UTC", v.number, text::instant(v.started_at)));
+        let stale = s.last_runs.iter().any(|r| r.started_at > v.started_at && r.books.written() > 0);
+        let stale = if stale { ", before the last run" } else { "" };
+        out.line(format!("  verified   v{}: {verdict}, {} UTC{stale}", v.number, text::instant(v.started_at)));
     }
     if let Some(lag) = s.lag_ms_max {
         out.line(format!("  lag        at most {}", text::span(lag)));
@@ -191,7 +193,11 @@ fn print_run(out: &Out, r: &RunRow, now: i64) {
     let scope = if r.scope.is_empty() { String::new() } else { format!(" of {}", text::harmless(&r.scope)) };
     let when = r.completed_at.unwrap_or(r.started_at);
     let ago = text::span(text::elapsed_ms(when, now));
-    out.line(format!("  last run   {}{scope}: {}, {} UTC, {ago} ago", r.number, out.paint(tone, word), text::instant(when)));
+    let kind = if r.kind == RunKind::Undo { ", an undo" } else { "" };
+    out.line(format!("  last run   {}{kind}{scope}: {}, {} UTC, {ago} ago", r.number, out.paint(tone, word), text::instant(when)));
+    if r.kind == RunKind::Undo {
+        out.line("             the destination is as before the run that was undone; the next run compares everything");
+    }
     if let Some(e) = &r.error {
         out.line(format!("             {}: {}", out.paint(Tone::Bad, &format!("error[{}]", e.code)), text::harmless(&e.message)));
     }

@@ -27,6 +27,10 @@ pub async fn execute(context: &Context, args: Args) -> Outcome {
     }
     // What a run left that never ended is known once it is settled.
     if !run.undoable && run.status != RunStatus::Running {
+        if run.books.written() == 0 {
+            let failure = Failure::failed("not_undoable", format!("run {} wrote nothing, so there is nothing to undo", run.number));
+            return Err(failure.hint("`syncline runs` lists the runs with what they wrote").at(format!("sync {}", run.sync)));
+        }
         let failure = Failure::failed("not_undoable", format!("run {} kept no before-images", run.number));
         return Err(failure.hint("`syncline show` says why; `undo: on` keeps them for runs to come").at(format!("sync {}", run.sync)));
     }

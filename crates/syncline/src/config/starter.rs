@@ -60,7 +60,7 @@ syncs:
     to: {to}
     mode: diff            # compare both sides, move only the difference | full | incremental (needs a cursor)
     deletes: ignore       # rows gone from the source: ignore | mirror (remove) | soft | archive | deactivate
-    owns: mapped          # what deletions may touch: mapped (rows with an id mapping) | table (every row of the table)
+    # owns: table         # what deletions may touch: table (every row of the table) | mapped (rows with an id mapping)
     edits: overwrite      # edits made at the destination: overwrite (a mirror) | keep (three-way)
     rows: park            # a row that cannot be applied: park (set it aside, go on) | strict (the run fails)
     schema_changes: stop  # columns that appear, vanish or change: stop | ignore | add
@@ -91,10 +91,14 @@ fn stream(table: &Table, catalog: &Catalog) -> (String, String) {
     if table.kind == TableKind::View {
         return (format!("{name}: false"), "a view; `{}` copies what it shows, `key: [COLUMN]` says what identifies a row".to_owned());
     }
+    if table.best_key().is_none() {
+        let why = "no key, so it is left out; to sync it, name what identifies a row: `{ key: [COLUMN] }`";
+        return (format!("{name}: false"), why.to_owned());
+    }
     let options = cursor(table).map_or_else(|| "{}".to_owned(), |c| format!("{{ cursor: {} }}", quoted(c)));
     let key = match table.best_key() {
         Some(columns) => format!("key {}", printable(&columns.join(", "))),
-        None => "no key: name what identifies a row with `key: [COLUMN]`".to_owned(),
+        None => String::new(),
     };
     let rows = table.rows_estimate.map_or_else(String::new, |n| format!(", about {n} rows"));
     (format!("{name}: {options}"), format!("{key}{rows}"))

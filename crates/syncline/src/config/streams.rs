@@ -273,10 +273,27 @@ fn contradictions(judge: &mut Judge<'_>, sync_path: &[String], sync: &StreamOpti
             let hint = "name the destination column that says who changed a row last: `last_modified_by: COLUMN`";
             judge.fail("config_invalid", &below(&path, &["conflicts"]), "`merge` needs `last_modified_by`", hint);
         }
+        for (option, said, need, helps) in without_effect(own) {
+            if said && !helped(&helps) {
+                let message = format!("`{option}` means nothing without `{need}`");
+                judge.fail("config_invalid", &below(&path, &[option]), message, format!("add `{need}`, or drop `{option}:`"));
+            }
+        }
         if own.mode == Some(spec::Mode::Incremental) {
             incremental(judge, &path, own, helped(&|o| o.cursor.is_some()));
         }
     }
+}
+
+/// Options, whether they are said, and what they need to have an effect.
+fn without_effect(own: &StreamOptions) -> [(&'static str, bool, &'static str, fn(&StreamOptions) -> bool); 4] {
+    let keeps: fn(&StreamOptions) -> bool = |o| o.edits == Some(spec::Edits::Keep);
+    [
+        ("clears", own.clears == Some(true), "edits: keep", keeps),
+        ("last_modified_by", own.last_modified_by.is_some(), "edits: keep", keeps),
+        ("validate", own.validate == Some(true), "fields: { …: { type: … } }", |o| o.types.is_some()),
+        ("overlap", own.overlap_s.is_some(), "cursor", |o| o.cursor.is_some()),
+    ]
 }
 
 /// An incremental read needs a cursor (never silently a full one) and cannot see what is gone (R32).

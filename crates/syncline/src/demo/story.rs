@@ -158,7 +158,7 @@ async fn back_again(stage: &Stage) -> Result<(), Failure> {
 
 async fn plan(stage: &Stage, limit: usize) -> Result<Exit, Failure> {
     stage.typed(&format!("plan --limit {limit}"));
-    let args = plan::Args { sync: None, out: None, exit_code: false, limit, mode: None, streams: Vec::new(), scope: None };
+    let args = plan::Args { limit, ..plan::Args::default() };
     plan::execute(&stage.context, args).await
 }
 

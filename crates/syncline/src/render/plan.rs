@@ -78,24 +78,51 @@ fn changes(out: &Out, plan: &Plan, limit: usize) {
     for change in &listed {
         fields::print(out, change);
     }
-    let planned: u64 = plan.streams.iter().map(|s| s.creates + s.updates + s.deletes).sum();
+    let planned: u64 = plan.streams.iter().map(StreamPlan::changes).sum();
     let more = planned.saturating_sub(listed.len() as u64);
     if more > 0 {
         out.line(out.paint(Tone::Dim, &format!("  … and {} more (all of them with --limit {planned} or --out FILE)", text::count(more))));
     }
 }
 
+/// What the run would come to, in a sentence or two.
 fn summary(out: &Out, plan: &Plan) -> String {
-    if plan.is_empty() {
-        return out.paint(Tone::Good, "Nothing to do: both sides are the same.");
-    }
     let sum = |f: fn(&StreamPlan) -> u64| plan.streams.iter().map(f).sum::<u64>();
+    let stopped: Vec<String> = plan.streams.iter().filter(|s| s.stops()).map(|s| format!("`{}`", text::harmless(&s.stream))).collect();
+    if !stopped.is_empty() {
+        let what =
+            format!("The run would fail and write nothing: the shape of {} changed, and a person has to decide.", stopped.join(", "));
+        return out.paint(Tone::Bad, &what);
+    }
+    let (held, parked) = (sum(|s| s.held), sum(|s| s.undecided() - s.held));
+    let mut left: Vec<String> = Vec::new();
+    left.extend((held > 0).then(|| out.paint(Tone::Bad, &format!("{} would be held back", text::counted(held, "deletion")))));
+    left.extend((parked > 0).then(|| out.paint(Tone::Warn, &format!("{} would be parked", text::counted(parked, "row")))));
+    let left = if left.is_empty() { String::new() } else { format!("; {}", left.join(", ")) };
     let ddl: u64 = sum(|s| s.ddl.len() as u64);
+    if sum(StreamPlan::changes) + ddl == 0 {
+        return format!(
+            "{}{left}.",
+            out.paint(Tone::Good, &format!("Nothing to do{}", standing(sum(|s| s.kept), sum(|s| s.extra), &left)))
+        );
+    }
     let schema = if ddl == 0 { String::new() } else { format!("; {} run first", text::counted(ddl, "schema change")) };
     format!(
-        "{}, {}, {}{schema}. Nothing has been written.",
+        "{}, {}, {}{schema}{left}. Nothing has been written.",
         out.paint(Tone::Good, &format!("{} to create", text::count(sum(|s| s.creates)))),
         out.paint(Tone::Warn, &format!("{} to update", text::count(sum(|s| s.updates)))),
         out.paint(Tone::Bad, &format!("{} to delete", text::count(sum(|s| s.deletes)))),
     )
+}
+
+/// How the two sides stand to each other where there is nothing to do.
+fn standing(kept: u64, extra: u64, left: &str) -> String {
+    let mut why: Vec<String> = Vec::new();
+    why.extend((kept > 0).then(|| format!("{} of the source give way to edits of the destination", text::counted(kept, "row"))));
+    why.extend((extra > 0).then(|| format!("{} that only the destination has stay", text::counted(extra, "row"))));
+    match (why.is_empty(), left.is_empty()) {
+        (true, true) => ": both sides are the same".to_owned(),
+        (true, false) => String::new(),
+        (false, _) => format!(": {}", why.join(", ")),
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use syncline_engine::Clock;
 use syncline_engine::report::Progress;
 use syncline_model::Books;
@@ -40,7 +40,10 @@ impl Drop for Bars {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ")
+    let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        let _ = write!(out, "{}/s", text::count(state.per_sec() as u64));
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("rate", rate).progress_chars("━╸ ")
 }
 
 /// Drawn often enough to look alive, seldom enough to cost nothing.
@@ -48,8 +51,9 @@ const TICK: Duration = Duration::from_millis(120);
 
 impl Progress for Bars {
     fn stream_started(&self, stream: &str, phase: &str, rows: Option<u64>) {
-        let known = "{prefix:24!} {msg:9!} {bar:24.cyan} {human_pos:>11}/{human_len} rows {per_sec:>14} {eta:>4} left";
-        let unknown = "{prefix:24!} {msg:9!} {spinner:24} {human_pos:>11} rows {per_sec:>14}";
+        // One line of 80 columns, also with numbers of seven digits.
+        let known = "{prefix:18!} {msg:7!} {wide_bar:.cyan} {human_pos:>9}/{human_len} {rate:>11} {eta:>4}";
+        let unknown = "{prefix:18!} {msg:7!} {spinner} {human_pos:>9} rows {rate:>11}";
         let mut bars = self.bars();
         let bar = bars.entry(stream.to_owned()).or_insert_with(|| self.multi.insert_before(&self.phase, ProgressBar::no_length()));
         bar.set_style(style(if rows.is_some() { known } else { unknown }));

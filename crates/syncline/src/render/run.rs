@@ -122,7 +122,7 @@ fn remarks(run: &RunRow) -> Vec<String> {
     if run.books.held_back > 0 {
         let waiting = text::counted(run.books.held_back, "deletion");
         lines.push(format!(
-            "{waiting} held back: see `syncline show {0}`; make them with `syncline run {1} --approve-deletes`",
+            "{waiting} held back: `syncline show {0}` says why; what the guard holds, `syncline run {1} --approve-deletes` makes",
             run.number, run.sync
         ));
     }

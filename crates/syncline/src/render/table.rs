@@ -9,7 +9,14 @@ use super::text;
 pub struct Grid {
     table: Table,
     colour: Colour,
+    /// Which columns hold numbers.
+    right: Vec<bool>,
+    /// Characters of the headings.
+    heads: Vec<usize>,
 }
+
+/// Spaces between columns.
+const GAP: u16 = 2;
 
 /// One cell.
 pub struct Entry {
@@ -79,9 +86,21 @@ impl Grid {
         };
         table.set_header(headings.iter().map(heading).collect::<Vec<_>>());
         for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
+            column.set_padding((0, GAP));
         }
-        Self { table, colour: out.colour }
+        let right = headings.iter().map(|h| h.starts_with('>')).collect();
+        let heads = headings.iter().map(|h| h.trim_start_matches('>').chars().count()).collect();
+        Self { table, colour: out.colour, right, heads }
+    }
+
+    fn is_all(&self, column: usize, text: &str) -> bool {
+        self.table.row_iter().all(|r| r.cell_iter().nth(column).is_none_or(|c| c.content().is_empty() || c.content() == text))
+    }
+
+    /// Characters of the widest cell, and the gap behind it.
+    fn natural_width(&self, column: usize) -> usize {
+        let cells = self.table.row_iter().filter_map(|r| r.cell_iter().nth(column)).map(|c| c.content().chars().count());
+        cells.max().unwrap_or(0).max(self.heads[column]) + usize::from(GAP)
     }
 
     /// One more row.
@@ -90,12 +109,20 @@ impl Grid {
         self.table.add_row(entries.into_iter().map(|e| e.cell(colour)).collect::<Vec<_>>());
     }
 
-    /// Onto stdout, without columns that have nothing in them.
+    /// Onto stdout, without columns that have nothing in them; where it is too wide, without counts that are all zero. A number is never
+    /// broken into lines: it would be read as another.
     pub fn print(mut self, out: &Out) {
-        for column in 0..self.table.column_count() {
-            let filled = self.table.row_iter().any(|r| r.cell_iter().nth(column).is_some_and(|c| !c.content().is_empty()));
-            if let Some(column) = self.table.column_mut(column).filter(|_| !filled) {
+        let columns = self.table.column_count();
+        let mut shown: Vec<bool> = (0..columns).map(|c| !self.is_all(c, "")).collect();
+        let wide = |shown: &[bool]| (0..columns).filter(|&c| shown[c]).map(|c| self.natural_width(c)).sum::<usize>();
+        if out.width.is_some_and(|w| wide(&shown) > usize::from(w)) {
+            (0..columns).filter(|&c| self.right[c] && self.is_all(c, "0")).for_each(|c| shown[c] = false);
+        }
+        for (at, column) in self.table.column_iter_mut().enumerate() {
+            if !shown[at] {
                 column.set_constraint(ColumnConstraint::Hidden);
+            } else if self.right[at] {
+                column.set_constraint(ColumnConstraint::ContentWidth);
             }
         }
         for line in self.table.lines() {

@@ -5,5 +5,6 @@ mod explain;
 mod first_steps;
 mod help;
 mod history;
+mod honest;
 mod story;
 mod world;

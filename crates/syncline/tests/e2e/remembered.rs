@@ -45,7 +45,7 @@ fn after_an_edit_of_its_definition_a_stream_is_compared_again_as_a_whole() {
         ("constant", "label: { value: x }", "", 0, 3),
         ("type with a normaliser", &format!("{LABEL}, mail: {{ from: mail, type: email }}")[..], ", validate: true", 3, 0),
         ("another column added", &format!("{LABEL}, price: {{ value: 7 }}")[..], "", 0, 3),
-        ("option of no consequence", LABEL, ", overlap: 5m", 0, 0),
+        ("option of no consequence", LABEL, ", rows: strict", 0, 0),
     ] {
         let (from, to) = sides();
         let world = World::between(&from, &to, &options(LABEL, ""));

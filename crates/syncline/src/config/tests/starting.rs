@@ -60,7 +60,7 @@ fn what_init_writes_is_as_recorded_and_loads() {
     let (yaml, config) = written("mysql://root:s3cret@h/sakila", "postgres://me:it's\"$x\\@h:5432/lake?sslmode=require", &catalog());
     insta::assert_snapshot!("starter", yaml);
     let sync = &config.syncs[0];
-    assert_eq!((sync.options.deletes.clone(), sync.options.owns), (Some(DeletePolicy::Ignore), Some(Owns::Mapped)));
+    assert_eq!((sync.options.deletes.clone(), sync.options.owns), (Some(DeletePolicy::Ignore), None));
     let names: Vec<_> = sync.streams.iter().map(|(p, o)| (p.as_str(), o.as_ref().and_then(|o| o.cursor.as_deref()), o.is_some())).collect();
     let want = [
         ("film", Some("Last_Update"), true),
