@@ -65,7 +65,7 @@ fn what_init_writes_is_as_recorded_and_loads() {
     let want = [
         ("film", Some("Last_Update"), true),
         ("film_actor", None, true),
-        ("note", None, true),
+        ("note", None, false),
         ("no", Some("modified_at"), true),
         ("we\"ird: {x}\n#", None, true),
         ("film_list", None, false),
