@@ -27,6 +27,11 @@ fn options(sync: &SyncSpec, table: &TableName, name: &str) -> Option<crate::spec
     policy::options_for(sync, name).or_else(|| policy::options_for(sync, &table.name))
 }
 
+/// The tables of the source that are streams of the sync, also those left out of this run, with what is said of them.
+pub(crate) fn all<'a>(sync: &'a SyncSpec, from: Side<'a>) -> impl Iterator<Item = (&'a Table, crate::spec::StreamOptions)> {
+    from.catalog.tables.iter().filter_map(move |t| Some((t, options(sync, &t.name, &stream_name(&t.name, from))?)))
+}
+
 /// A stream: its name, its table, its options.
 type Chosen<'a> = (String, &'a Table, crate::spec::StreamOptions);
 

@@ -171,7 +171,11 @@ pub fn complete(pair: &mut Pair, names: &BTreeMap<TableName, TableName>, from: S
     for fk in &pair.source.foreign_keys {
         match (all(&fk.columns), names.get(&fk.parent)) {
             (Some(columns), Some(parent)) => pair.dest.foreign_keys.push(ForeignKey { columns, parent: parent.clone(), ..fk.clone() }),
-            _ => left_out.push(format!("foreign key `{}` to `{}`: the parent or a column is not synced", fk.name, fk.parent)),
+            (None, _) => left_out.push(format!("foreign key `{}` to `{}`: not all of its columns are synced", fk.name, fk.parent)),
+            (_, None) => left_out.push(format!(
+                "foreign key `{}` to `{}`: no stream of this run makes that table, and it is not there; no later run adds the key",
+                fk.name, fk.parent
+            )),
         }
     }
     for index in &pair.source.indexes {
@@ -182,7 +186,9 @@ pub fn complete(pair: &mut Pair, names: &BTreeMap<TableName, TableName>, from: S
                 ..index.clone()
             }),
             _ if same_engine && pair.is_plain() => pair.dest.indexes.push(index.clone()),
-            _ => left_out.push(format!("index `{}`: over expressions, partial, or on columns that are not synced", index.name)),
+            None => left_out.push(format!("index `{}`: not all of its columns are synced", index.name)),
+            Some(_) => left_out
+                .push(format!("index `{}`: it is more than a list of columns (an expression, a condition, a kind of its own)", index.name)),
         }
     }
     keep_identity(pair);

@@ -38,6 +38,8 @@ pub struct Link {
     pub source_catalog: Catalog,
     /// Destination tables.
     pub dest_catalog: Catalog,
+    /// Both ends are one database.
+    pub is_one_database: bool,
 }
 
 impl Engine {
@@ -57,7 +59,8 @@ impl Engine {
         let mut dest = to.destination(&sync.to.1).await.map_err(|e| e.during(during(&sync.to.1.name)))?;
         let source_catalog = source.discover().await.map_err(|e| e.during(during(&sync.from.1.name)))?;
         let dest_catalog = dest.discover().await.map_err(|e| e.during(during(&sync.to.1.name)))?;
-        Ok(Link { from, to, source, dest, source_catalog, dest_catalog })
+        let is_one_database = from.engine() == to.engine() && source.identity().await?.system == dest.identity().await?.system;
+        Ok(Link { from, to, source, dest, source_catalog, dest_catalog, is_one_database })
     }
 
     /// What the state remembers about a sync's tables.
@@ -80,6 +83,17 @@ impl Link {
     pub fn pairs(&self, sync: &SyncSpec, scope: Option<&str>, only: &[String], remembered: &Remembered) -> Result<Vec<Pair>> {
         let from = Side { connector: &*self.from, catalog: &self.source_catalog, schema: sync.from.1.schema.as_deref() };
         let to = Side { connector: &*self.to, catalog: &self.dest_catalog, schema: sync.to.1.schema.as_deref() };
-        pair_streams(sync, scope, only, from, to, remembered)
+        let pairs = pair_streams(sync, scope, only, from, to, remembered)?;
+        match pairs.iter().find(|p| self.is_one_database && p.source.name == p.dest.name) {
+            None => Ok(pairs),
+            Some(pair) => Err(EngineError::Config {
+                code: "source_is_destination",
+                message: format!(
+                    "sync `{}`, stream `{}`: connections `{}` and `{}` lead to one database, and `{}` would be synced with itself",
+                    sync.name, pair.stream, sync.from.1.name, sync.to.1.name, pair.dest.name
+                ),
+                hint: Some("one of the two urls is wrong; within one database, name another table with `to:`".to_owned()),
+            }),
+        }
     }
 }

@@ -176,7 +176,15 @@ pub fn pair_streams(
         pairs.push(builder.pair(policy)?);
     }
     refuse_shared_tables(&sync.name, &pairs)?;
-    let names: BTreeMap<TableName, TableName> = pairs.iter().map(|p| (p.source.name.clone(), p.dest.name.clone())).collect();
+    let mut names: BTreeMap<TableName, TableName> = pairs.iter().map(|p| (p.source.name.clone(), p.dest.name.clone())).collect();
+    names.extend(
+        chosen::all(sync, from)
+            .filter_map(|(table, options)| {
+                let there = destination_name(options.to.as_deref(), to, table);
+                (!names.contains_key(&table.name) && to.catalog.table(&there).is_some()).then(|| (table.name.clone(), there))
+            })
+            .collect::<Vec<_>>(),
+    );
     for pair in pairs.iter_mut().filter(|p| p.create.is_some()) {
         create::complete(pair, &names, from, to)?;
     }
@@ -232,7 +240,7 @@ impl Builder<'_> {
 
     fn pair(&self, mut policy: Policy) -> Result<Pair> {
         self.settle_ids(&mut policy)?;
-        let name = self.destination_name(&policy);
+        let name = destination_name(policy.options.to.as_deref(), self.to, self.source);
         let existing = self.to.catalog.table(&name).cloned();
         let key_source = self.key(&policy)?;
         self.judge_cursor(&policy)?;
@@ -305,16 +313,6 @@ impl Builder<'_> {
         }
         let own = policy.options.ids.is_some() && self.key(policy).is_ok_and(|k| k == [column]);
         own.then_some(None)
-    }
-
-    fn destination_name(&self, policy: &Policy) -> TableName {
-        let said = policy.options.to.as_deref();
-        let schema = self.to.schema.map(ToOwned::to_owned).or_else(|| default_schema(self.to.engine()));
-        match said.map(|t| t.split_once('.').map_or((None, t), |(s, n)| (Some(s), n))) {
-            Some((Some(s), n)) => TableName::within(s, n),
-            Some((None, n)) => TableName { schema, name: n.to_owned() },
-            None => TableName { schema, name: self.source.name.name.clone() },
-        }
     }
 
     fn key(&self, policy: &Policy) -> Result<Vec<String>> {
@@ -659,6 +657,16 @@ fn field_source(text: &FieldText) -> FieldSource {
     match text {
         FieldText::Text(t) => FieldSource::from_text(t),
         FieldText::Constant(v) => FieldSource::Constant(v.clone()),
+    }
+}
+
+/// The table that a stream goes to: as `to` says, else by its own name.
+fn destination_name(said: Option<&str>, to: Side<'_>, source: &Table) -> TableName {
+    let schema = to.schema.map(ToOwned::to_owned).or_else(|| default_schema(to.engine()));
+    match said.map(|t| t.split_once('.').map_or((None, t), |(s, n)| (Some(s), n))) {
+        Some((Some(s), n)) => TableName::within(s, n),
+        Some((None, n)) => TableName { schema, name: n.to_owned() },
+        None => TableName { schema, name: source.name.name.clone() },
     }
 }
 

@@ -165,6 +165,7 @@ impl Engine {
         self.forget_old_bases(context, &pairs).await?;
         self.prepare(&mut link, &pairs).await?;
         let mut settlement = Settlement { notes: identities, remarks: context.run.notes.clone(), ..Settlement::default() };
+        settlement.remarks.extend(pairs.iter().filter_map(not_carried_over));
         self.notice_lost_commits(context, &mut link, &mut settlement).await?;
         match sync.atomic {
             Atomic::Run => self.run_together(context, &mut link, &mut pairs, &remembered, &mut settlement).await,
@@ -460,6 +461,12 @@ impl Engine {
         settlement.notes.push((crate::link::NOTE_CREATED.to_owned(), json(serde_json::to_string(&created))));
         settlement.notes.push((crate::link::NOTE_SHAPES.to_owned(), json(serde_json::to_string(&shapes))));
     }
+}
+
+/// What the source's table has and the one that this run makes has not.
+fn not_carried_over(pair: &Pair) -> Option<String> {
+    let left_out = &pair.create.as_ref()?.left_out;
+    (!left_out.is_empty()).then(|| format!("stream `{}`: not carried over: {}", pair.stream, left_out.join("; ")))
 }
 
 /// Every line written in it belongs to this run, also with several of them in one process.

@@ -122,7 +122,7 @@ async fn bookkeeping(conn: &mut Conn, site: &Site, found: &mut Vec<Finding>) -> 
         found.push(good("bookkeeping", "the bookkeeping tables are there".to_owned()));
         return Ok(());
     }
-    let message = "the bookkeeping tables are missing: `prepare` makes them where this user may, else an administrator".to_owned();
+    let message = "the bookkeeping tables are missing: the first run makes them where this user may, else an administrator".to_owned();
     found.push(advice("bookkeeping_missing", message, Some(dialect.bookkeeping_ddl(None).join(";\n"))));
     Ok(())
 }

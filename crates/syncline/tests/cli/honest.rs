@@ -223,3 +223,42 @@ fn an_undo_of_a_run_that_wrote_nothing_says_so_and_status_knows_an_undo() {
     let status = world.syncline(&["status"]).ends_with(0);
     assert!(status.stdout.contains("an undo") && !status.stdout.contains("lag "), "{}", status.stdout);
 }
+
+// req: FR-004
+#[test]
+fn a_table_that_a_later_run_makes_gets_its_foreign_key_to_one_that_is_there() {
+    let world = World::with("");
+    world.sql("from.db", "CREATE TABLE p (id INTEGER PRIMARY KEY); INSERT INTO p VALUES (1)");
+    world.sql("from.db", "PRAGMA foreign_keys = OFF; CREATE TABLE c (id INTEGER PRIMARY KEY, p_id INT REFERENCES p (id)); INSERT INTO c VALUES (5, 1), (6, 99)");
+    let alone = world.syncline(&["plan", "--stream", "c"]).ends_with(0);
+    assert!(alone.stdout.contains("no stream of this run makes that table"), "{}", alone.stdout);
+    world.syncline(&["run", "--stream", "p"]).ends_with(0);
+    let run = world.syncline(&["run", "--stream", "c"]).ends_with(3);
+    assert!(run.stdout.contains("parent_missing"), "{}", run.stdout);
+    assert_eq!(world.value("to.db", "SELECT count(*) FROM pragma_foreign_key_list('c')"), "1");
+    assert_eq!(world.value("to.db", "SELECT group_concat(id) FROM c"), "5");
+}
+
+#[test]
+fn a_run_says_what_of_a_table_it_did_not_carry_over() {
+    let world = World::with("");
+    let table = "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT CHECK (v <> 'bad'))";
+    world.sql("from.db", table);
+    let run = world.syncline(&["run"]).ends_with(0);
+    assert!(run.stdout.contains("not carried over: check"), "{}", run.stdout);
+    let again = world.syncline(&["run"]).ends_with(0);
+    assert!(!again.stdout.contains("not carried over"), "{}", again.stdout);
+}
+
+#[test]
+fn a_database_is_not_synced_with_itself() {
+    let world = World::with("");
+    let yaml = world.read("syncline.yaml").replace("sqlite:to.db", "sqlite:./from.db");
+    world.write("syncline.yaml", &yaml);
+    world.sql("from.db", ROWS);
+    for command in ["run", "plan", "verify", "check"] {
+        let answer = world.syncline(&[command]);
+        let said = format!("{}{}", answer.stdout, answer.stderr);
+        assert!(answer.code != 0 && said.contains("source_is_destination"), "{command}: {said}");
+    }
+}
