@@ -601,7 +601,7 @@ impl Builder<'_> {
         }
         // All of the source, in a part of a destination that is shared.
         if let (None, Some(text)) = (&policy.options.where_from, &policy.options.where_to) {
-            there.push(condition::bind(text, self.scope).map_err(invalid)?);
+            there.push(condition::bind(text, self.scope, self.to.engine()).map_err(invalid)?);
         }
         if let Some(DeleteAction::Mark { column, live, .. }) = delete
             && dest.column(column).is_some()
