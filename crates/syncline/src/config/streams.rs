@@ -285,8 +285,10 @@ fn contradictions(judge: &mut Judge<'_>, sync_path: &[String], sync: &StreamOpti
     }
 }
 
-/// Options, whether they are said, and what they need to have an effect.
-fn without_effect(own: &StreamOptions) -> [(&'static str, bool, &'static str, fn(&StreamOptions) -> bool); 4] {
+/// An option, whether it is said, and what it needs to have an effect.
+type Needing = (&'static str, bool, &'static str, fn(&StreamOptions) -> bool);
+
+fn without_effect(own: &StreamOptions) -> [Needing; 4] {
     let keeps: fn(&StreamOptions) -> bool = |o| o.edits == Some(spec::Edits::Keep);
     [
         ("clears", own.clears == Some(true), "edits: keep", keeps),

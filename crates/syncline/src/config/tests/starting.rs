@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use syncline_engine::spec::{DeletePolicy, Owns};
+use syncline_engine::spec::DeletePolicy;
 use syncline_model::schema::TableKind;
 use syncline_model::{Catalog, Column, LogicalType, Table, TableName};
 
