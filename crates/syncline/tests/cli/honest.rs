@@ -40,7 +40,6 @@ fn a_plan_with_rows_to_be_parked_is_no_nothing_to_do() {
     assert!(run.stdout.contains("no part of the plan"), "{}", run.stdout);
 }
 
-// rule: R8
 #[test]
 fn a_plan_of_streams_that_drift_stops_says_that_the_run_would_fail() {
     let world = World::with("");
