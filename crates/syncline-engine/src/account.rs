@@ -64,6 +64,8 @@ impl Engine {
             if phase != Phase::Deletions {
                 self.settle_parked(context, pair, &result, &all, source, settlement).await?;
                 settlement.positions.push(position(context, pair, &result, &now, &observations));
+                let unwritten = pair.drift.iter().filter(|d| d.kind == crate::pairing::NOT_WRITTEN);
+                settlement.remarks.extend(unwritten.map(|d| format!("stream `{}`: {}", pair.stream, d.detail)));
                 if books.in_scope == 0 && !["incremental", "key", "plan"].contains(&result.mode.as_str()) {
                     settlement.remarks.push(format!("stream `{}`: the source is complete but empty", pair.stream));
                 }

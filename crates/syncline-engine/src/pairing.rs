@@ -229,6 +229,9 @@ pub(crate) struct Builder<'a> {
     mapped: &'a BTreeMap<TableName, String>,
 }
 
+/// The kind of drift where the destination computes a column that the source has values for.
+pub(crate) const NOT_WRITTEN: &str = "not_written";
+
 impl Builder<'_> {
     fn fail(&self, code: &'static str, message: impl std::fmt::Display, hint: impl Into<String>) -> EngineError {
         EngineError::Config {
@@ -249,7 +252,7 @@ impl Builder<'_> {
         let mut alter = Vec::new();
         let (dest, made) = match existing {
             Some(t) => {
-                self.drop_unwritable(&t, &mut targets);
+                drift.extend(self.drop_unwritable(&t, &mut targets));
                 let t = self.fit_to_existing(t, &policy, &mut targets, &mut drift, &mut alter)?;
                 (t, false)
             }
@@ -395,9 +398,26 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Generated columns of the destination compute themselves.
-    fn drop_unwritable(&self, dest: &Table, targets: &mut Vec<Target>) {
-        targets.retain(|t| !dest.column(&t.name).is_some_and(|c| c.generated));
+    /// Generated columns of the destination compute themselves: what the source has for them goes nowhere, and is not compared. Those that
+    /// the source computes as well are its like.
+    fn drop_unwritable(&self, dest: &Table, targets: &mut Vec<Target>) -> Vec<Drift> {
+        let computed = |t: &Target| dest.column(&t.name).is_some_and(|c| c.generated);
+        let is_computed_too =
+            |t: &Target| matches!(&t.source, FieldSource::Column(c) if self.source.column(c).is_some_and(|c| c.generated));
+        let said = targets.iter().filter(|t| computed(t) && !is_computed_too(t)).map(|t| Drift {
+            stream: self.stream.to_owned(),
+            kind: NOT_WRITTEN.to_owned(),
+            column: Some(t.name.clone()),
+            detail: format!(
+                "the destination computes column `{}` of `{}` by itself: the source's values are neither written nor compared; map them to a \
+                 column of their own, or list what is to be copied with `fields_only: true`",
+                t.name, dest.name
+            ),
+            stops: false,
+        });
+        let said = said.collect();
+        targets.retain(|t| !computed(t));
+        said
     }
 
     /// Drops, adds or refuses columns that the destination lacks, as `schema_changes` says.

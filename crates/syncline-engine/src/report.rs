@@ -96,7 +96,7 @@ pub struct StreamPlan {
 pub struct Drift {
     /// The stream.
     pub stream: String,
-    /// `new_column`, `missing_column`, `retyped`, `renamed`, `missing_table`, `recreated`.
+    /// `new_column`, `missing_column`, `retyped`, `renamed`, `not_written`, `missing_table`, `recreated`.
     pub kind: String,
     /// The column, where it is one.
     pub column: Option<String>,

@@ -105,3 +105,22 @@ fn a_retyped_column_stops_or_is_checked_value_by_value() {
     assert_eq!(world.parked(), [("person".to_owned(), "[1]".to_owned(), "value_out_of_range".to_owned())]);
     assert_eq!(to.content("person", &["id", "age"], "true"), "1|30;2|41");
 }
+
+// rule: R34
+#[test]
+fn a_column_that_the_destination_computes_by_itself_is_never_left_out_without_a_word() {
+    let folder = tempfile::tempdir().unwrap();
+    for to in [Side::postgres(), Side::mariadb(), Side::sqlite(folder.path(), "to.db")] {
+        let from = Side::postgres();
+        from.execute("CREATE TABLE g (id int PRIMARY KEY, a int, s int); INSERT INTO g VALUES (1, 2, 999)");
+        to.execute("CREATE TABLE g (id int PRIMARY KEY, a int, s int GENERATED ALWAYS AS (a * 2) STORED)");
+        let world = World::between(&from, &to, "");
+        assert_eq!(drift_kind(&world, false), ("not_written".to_owned(), "s".to_owned()), "{}", to.kind());
+        let run = world.run(&[], 0);
+        assert!(run["notes"].to_string().contains("computes column `s`"), "{}: {run}", to.kind());
+        assert_eq!(to.value("SELECT s FROM g"), "4", "{}", to.kind());
+        let meant = World::between(&from, &to, "    streams: { g: { fields_only: true, fields: { id: id, a: a } } }\n");
+        let run = meant.run(&[], 0);
+        assert_eq!(run["notes"], json!([]), "{}: {run}", to.kind());
+    }
+}
