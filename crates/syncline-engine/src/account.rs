@@ -64,7 +64,6 @@ impl Engine {
             if phase != Phase::Deletions {
                 self.settle_parked(context, pair, &result, &all, source, settlement).await?;
                 settlement.positions.push(position(context, pair, &result, &now, &observations));
-                settlement.remarks.extend(not_written(pair));
                 if books.in_scope == 0 && !["incremental", "key", "plan"].contains(&result.mode.as_str()) {
                     settlement.remarks.push(format!("stream `{}`: the source is complete but empty", pair.stream));
                 }
@@ -160,12 +159,6 @@ impl Engine {
         tx.commit().await?;
         Ok(())
     }
-}
-
-/// What the source has for columns that the destination computes by itself.
-fn not_written(pair: &Pair) -> impl Iterator<Item = String> {
-    let unwritten = pair.drift.iter().filter(|d| d.kind == crate::pairing::NOT_WRITTEN);
-    unwritten.map(|d| format!("stream `{}`: {}", pair.stream, d.detail))
 }
 
 /// Rows that were set aside before they reached the destination fail a strict run like those that the destination refuses.

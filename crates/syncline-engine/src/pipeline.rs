@@ -165,7 +165,7 @@ impl Engine {
         self.forget_old_bases(context, &pairs).await?;
         self.prepare(&mut link, &pairs).await?;
         let mut settlement = Settlement { notes: identities, remarks: context.run.notes.clone(), ..Settlement::default() };
-        settlement.remarks.extend(pairs.iter().filter_map(not_carried_over));
+        settlement.remarks.extend(pairs.iter().filter_map(not_carried_over).chain(pairs.iter().flat_map(not_written)));
         self.notice_lost_commits(context, &mut link, &mut settlement).await?;
         match sync.atomic {
             Atomic::Run => self.run_together(context, &mut link, &mut pairs, &remembered, &mut settlement).await,
@@ -467,6 +467,12 @@ impl Engine {
 fn not_carried_over(pair: &Pair) -> Option<String> {
     let left_out = &pair.create.as_ref()?.left_out;
     (!left_out.is_empty()).then(|| format!("stream `{}`: not carried over: {}", pair.stream, left_out.join("; ")))
+}
+
+/// What the source has for columns that the destination computes by itself.
+fn not_written(pair: &Pair) -> impl Iterator<Item = String> {
+    let unwritten = pair.drift.iter().filter(|d| d.kind == crate::pairing::NOT_WRITTEN);
+    unwritten.map(|d| format!("stream `{}`: {}", pair.stream, d.detail))
 }
 
 /// Every line written in it belongs to this run, also with several of them in one process.
