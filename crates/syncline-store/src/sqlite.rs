@@ -8,6 +8,7 @@ mod bases;
 mod cells;
 mod conflicts;
 mod fault;
+mod file;
 mod ids;
 mod locks;
 mod parked;
@@ -57,9 +58,7 @@ impl SqliteStore {
     /// `Newer` for the file of a newer Syncline, which is left as it is.
     pub fn open(path: &Path) -> Result<Self> {
         let operation = format!("open `{}`", path.display());
-        if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory).map_err(|e| fault::unopened(&operation, &e))?;
-        }
+        file::ensure(path).map_err(|e| e.into_error(&operation))?;
         Self::prepare(|| Connection::open(path)).map_err(|e| e.into_error(&operation))
     }
 
@@ -73,13 +72,18 @@ impl SqliteStore {
 
     fn prepare(open: impl FnOnce() -> rusqlite::Result<Connection>) -> Result<Self, Fault> {
         let connection = open()?;
-        connection.busy_timeout(BUSY_WAIT)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-        schema::refuse_strangers(&connection)?;
-        schema::set_durable(&connection)?;
-        schema::migrate(&connection)?;
+        bring_up_to_date(&connection)?;
         Ok(Self { writer: Arc::new(Writer::start(connection)?), turn: Arc::default() })
     }
+}
+
+/// Makes the tables of a new file, or those that an older one lacks.
+fn bring_up_to_date(connection: &Connection) -> Result<(), Fault> {
+    connection.busy_timeout(BUSY_WAIT)?;
+    schema::refuse_strangers(connection)?;
+    schema::set_durable(connection)?;
+    schema::migrate(connection)
 }
 
 #[async_trait]

@@ -86,6 +86,30 @@ async fn a_file_held_by_another_program_is_told_apart() {
     store.begin().await.unwrap().commit().await.unwrap();
 }
 
+// req: S0-ERRORS
+#[test]
+fn a_file_that_was_cut_to_nothing_is_damaged_and_not_new() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("inner/state.db");
+    drop(SqliteStore::open(&path).unwrap());
+    let left: Vec<_> = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|f| f.unwrap().file_name()).collect();
+    assert_eq!(left, ["state.db"], "nothing of its making stays");
+    std::fs::write(&path, "").unwrap();
+    let Err(error) = SqliteStore::open(&path) else { panic!("taken for new") };
+    assert_eq!(error.code(), "state_corrupt");
+}
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_reads_the_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("inner/state.db");
+    let _store = SqliteStore::open(&path).unwrap();
+    let mode = |p: &std::path::Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+}
+
 #[tokio::test]
 async fn a_read_only_file_is_told_apart() {
     let directory = tempfile::tempdir().unwrap();

@@ -299,7 +299,7 @@ fn a_row_that_goes_gives_its_unique_value_away_also_while_rows_of_the_run_still_
 #[test]
 fn a_key_that_comes_twice_is_written_once_and_counted_as_merged() {
     let (source, dest) = (Side::postgres(), Side::postgres());
-    source.execute("CREATE TABLE film (id int, title text); INSERT INTO film VALUES (1, 'first'), (2, 'only'), (1, 'second')");
+    source.execute("CREATE TABLE film (id int, title text); INSERT INTO film VALUES (1, 'first'), (2, 'only'), (1, 'first')");
     dest.execute("CREATE TABLE film (id int PRIMARY KEY, title text)");
     let world = World::between(&source, &dest, "    streams: { film: { key: [id] } }\n");
     let run = world.run(&[], 0);
