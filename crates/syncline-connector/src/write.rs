@@ -248,6 +248,8 @@ pub struct StreamOutcome {
     pub rejects: Vec<Reject>,
     /// Deletions that the system refused (a child that the sync does not own still points there); key columns only.
     pub delete_rejects: Vec<Reject>,
+    /// Keys to be deleted that the system takes for that of a staged row (`1` and `1.00`): the row got the other spelling, none was removed.
+    pub respelled: Vec<Vec<Value>>,
 }
 
 /// What `apply` did.

@@ -287,8 +287,9 @@ fn deletion(context: &RunContext<'_>, pair: &Pair, key_json: String, reason: &st
 
 /// The deletions of one transaction, but for those that the system refused.
 pub(crate) fn log_made(context: &RunContext<'_>, pair: &Pair, deletes: &RowBatch, outcome: &StreamOutcome, settlement: &mut Settlement) {
-    let refused: BTreeSet<String> = outcome.delete_rejects.iter().map(|r| Key(r.row.clone()).to_json()).collect();
-    let made = deletes.rows().map(row_key).filter(|key| !refused.contains(key));
+    let not_removed = outcome.delete_rejects.iter().map(|r| &r.row).chain(&outcome.respelled);
+    let not_removed: BTreeSet<String> = not_removed.map(|key| Key(key.clone()).to_json()).collect();
+    let made = deletes.rows().map(row_key).filter(|key| !not_removed.contains(key));
     settlement.deletions.extend(made.map(|key| deletion(context, pair, key, "missing_at_source", true)));
 }
 

@@ -202,6 +202,7 @@ fn add(sum: &mut StreamOutcome, o: StreamOutcome) {
     sum.deleted += o.deleted;
     sum.rejects.extend(o.rejects);
     sum.delete_rejects.extend(o.delete_rejects);
+    sum.respelled.extend(o.respelled);
 }
 
 /// Commits; a lost answer is looked up by the marker, never blindly repeated (A6, R24).

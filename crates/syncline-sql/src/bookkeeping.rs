@@ -182,14 +182,14 @@ impl SqlRun {
         let removes = self.streams.iter().any(|s| s.made.deletions);
         self.streams.iter().all(|s| {
             let t = &s.write.table;
-            // What points at a key moves with it only when the key changes, which it never does.
+            // What points at a key moves with it only when the key changes.
             let by_key = |columns: &[String], key: &[String]| columns.iter().all(|c| key.contains(c));
             let parent = |name: &TableName| self.streams.iter().find(|p| p.write.table.name == *name);
             let from_it = s.write.referenced_by.iter().all(|r| {
                 by_key(&r.key.parent_columns, &s.write.key) && (!removes || r.key.on_delete == syncline_model::schema::OnDelete::Refuse)
             });
             let to_others = t.foreign_keys.iter().all(|k| parent(&k.parent).is_none_or(|p| by_key(&k.parent_columns, &p.write.key)));
-            !s.is_interfered_with() && from_it && to_others
+            !s.respells && !s.is_interfered_with() && from_it && to_others
         })
     }
 
@@ -292,12 +292,13 @@ impl SqlRun {
         let (all, on) = (refs(&written), d.keys_match(&key, "d", "s"));
         let after = self.foreseen_hash(stream).unwrap_or_else(|| "NULL".to_owned());
         let n = self.image_number("s");
-        let mut changes = if s.compare.is_empty() { "1 = 0".to_owned() } else { d.differs(&refs(&s.compare), "d", "s") };
+        let mut changes = self.changes(stream);
         if let DeleteAction::Mark { column, .. } = &s.write.deletes
             && !s.write.columns.contains(column)
         {
-            changes = format!("({changes} OR d.{} IS NOT NULL)", d.quote(column));
+            changes.push(format!("d.{} IS NOT NULL", d.quote(column)));
         }
+        let changes = if changes.is_empty() { "1 = 0".to_owned() } else { format!("({})", changes.join(" OR ")) };
         let images = format!("{}, {}", d.image(&key, "d"), d.image(&all, "d"));
         let updated = format!("{} d JOIN {} s ON {on} WHERE {changes}", s.table, s.rows);
         let created = format!("{} s WHERE NOT EXISTS (SELECT 1 FROM {} d WHERE {on})", s.rows, s.table);
@@ -428,6 +429,7 @@ impl SqlRun {
         }
         self.open_transaction().await?;
         self.restores = true;
+        self.streams[stream].respells = true;
         let (refused, numbers) = self.changed_since(stream, run).await?;
         let s = &self.streams[stream];
         let d = self.dialect();

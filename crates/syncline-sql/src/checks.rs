@@ -29,7 +29,6 @@ impl SqlRun {
         for stream in 0..self.streams.len() {
             if self.streams[stream].is_staged() {
                 self.pass("apply.check").await?;
-                self.reject_key_collisions(stream).await?;
                 self.reject_shared_keys(stream).await?;
                 self.merge_repeated_keys(stream).await?;
                 self.reject_nulls(stream).await?;
@@ -156,7 +155,7 @@ impl SqlRun {
     }
 
     /// Keys that the destination's collation calls equal although their bytes differ (H12): both would be one row there.
-    async fn reject_key_collisions(&mut self, stream: usize) -> Result<()> {
+    pub(crate) async fn reject_key_collisions(&mut self, stream: usize) -> Result<()> {
         let s = &self.streams[stream];
         if s.key.iter().all(|c| c.loose_collation.is_none()) {
             return Ok(());
@@ -165,9 +164,16 @@ impl SqlRun {
         let key = refs(&s.key);
         let (same, identical) = (d.keys_match(&key, "d", "s"), d.keys_identical(&key, "d", "s"));
         let within = format!("EXISTS (SELECT 1 FROM {} d WHERE {same} AND NOT ({identical}))", s.rows);
-        let against = format!("EXISTS (SELECT 1 FROM {} d WHERE {same} AND NOT ({identical}))", s.table);
+        // A row that goes makes room: it becomes the new one.
+        let stays = match s.made.deletions {
+            true => format!(" AND NOT EXISTS (SELECT 1 FROM {} x WHERE {})", s.deletions, d.keys_identical(&key, "x", "d")),
+            false => String::new(),
+        };
+        let against = format!("EXISTS (SELECT 1 FROM {} d WHERE {same} AND NOT ({identical}){stays})", s.table);
         let names = s.write.key.join(", ");
-        for condition in [within, against] {
+        // An undo gives the row that it finds its old spelling back.
+        let against = (!s.respells).then_some(against);
+        for condition in std::iter::once(within).chain(against) {
             let detail = format!("the destination's collation takes this key ({names}) for the key of another row");
             self.reject_where(stream, Offence { condition, code: "key_collision", column: None, detail }).await?;
         }

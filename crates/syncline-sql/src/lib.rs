@@ -13,6 +13,7 @@ mod loaded;
 mod narrow;
 mod observe;
 mod order;
+mod respelled;
 mod run;
 pub mod session;
 mod staging;

@@ -205,6 +205,7 @@ impl SqlRun {
         self.open_transaction().await?;
         self.create_missing_tables().await?;
         self.after_staging().await?;
+        self.join_respelled_keys().await?;
         self.narrow_streams().await?;
         self.check_rows().await?;
         self.lock_and_expect().await?;

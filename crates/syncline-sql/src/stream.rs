@@ -2,6 +2,7 @@
 
 use syncline_connector::{Error, ErrorKind, Reject, Result, StreamOutcome, StreamWrite, WritePath};
 use syncline_model::logical::LogicalType;
+use syncline_model::schema::Identity;
 use syncline_model::{Column, RowBatch, Value};
 
 use crate::session::{Dialect, LoadPlace, LoadTarget};
@@ -41,6 +42,8 @@ pub struct Stream {
     pub let_go: bool,
     /// Unique keys whose columns take no placeholder, as the system has shown.
     pub no_placeholder: Vec<String>,
+    /// Keys of rows that are there change their spelling.
+    pub respells: bool,
     /// Before-images are there, with the hash of what each row will be.
     pub foreseen: bool,
     /// How before-images of staged rows are kept.
@@ -108,6 +111,7 @@ impl Stream {
             let_go: false,
             no_placeholder: Vec::new(),
             foreseen: false,
+            respells: false,
             images: Images::No,
             left_out: 0,
             foretold: None,
@@ -170,7 +174,9 @@ impl Stream {
 
     /// Columns that an update sets: staged, not part of the key.
     pub fn settable(&self) -> impl Iterator<Item = &Column> {
-        self.columns.iter().filter(|c| !self.write.key.contains(&c.name))
+        // PostgreSQL numbers GENERATED ALWAYS columns itself, and lets an insert override that, but no update.
+        let rest = self.columns.iter().filter(|c| !self.write.key.contains(&c.name) && c.identity != Identity::Always);
+        rest.chain(self.respelled_key())
     }
 
     /// Sets a row aside, up to the limit.

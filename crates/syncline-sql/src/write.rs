@@ -160,6 +160,10 @@ impl SqlRun {
         if !s.compare.is_empty() {
             differs.push(self.dialect().differs(&refs(&s.compare), "d", "s"));
         }
+        let respelled: Vec<&Column> = s.respelled_key().collect();
+        if !respelled.is_empty() {
+            differs.push(self.dialect().differs(&respelled, "d", "s"));
+        }
         differs.extend(self.revival(stream).map(|(_, _, marked)| marked));
         differs
     }
