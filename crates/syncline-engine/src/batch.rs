@@ -63,7 +63,8 @@ impl<'a> PartLog<'a> {
         crate::account::log_made(self.context, self.pair, deletes, &outcome, &mut self.part);
         crate::account::log_refused(self.context, self.pair, &outcome, &mut self.part);
         let droppable = crate::undo_created::can_be_dropped(std::slice::from_ref(self.pair));
-        self.part.undoable = self.part.undoable_with(applied.undoable && droppable);
+        let along = self.pair.policy.cascade_allow && !deletes.is_empty() && crate::reach::takes_others_along(self.pair);
+        self.part.undoable = self.part.undoable_with(applied.undoable && droppable && !along);
         self.part.marked = applied.marked;
         let now = self.engine.clock.monotonic_ms();
         let mode = self.context.options.mode.unwrap_or(self.pair.policy.mode).as_str().to_owned();

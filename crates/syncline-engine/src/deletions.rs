@@ -1,8 +1,12 @@
 //! Which deletions a run makes: only after a complete listing, only rows the stream owns, and never past the guard (R8, R11).
 
+use syncline_store::rows::DeletionRow;
+
 use crate::pairing::Pair;
+use crate::settle::Settlement;
 use crate::spec::Guard;
 use crate::spill::RowSpool;
+use crate::stream_run::StreamResult;
 
 /// What becomes of the rows that only the destination has.
 #[derive(Debug)]
@@ -51,6 +55,23 @@ pub fn trips(guard: &Guard, n: u64, owned: u64, source_rows: u64) -> Option<Stri
         return Some(format!("{n} of {owned} rows ({percent:.0} %) would go: more than half"));
     }
     None
+}
+
+/// Puts on record what went along with deletions of these streams, and says whether anything did: such rows have no before-image, and
+/// an undo that left them out would be no undo.
+pub(crate) fn gone_along(run: &str, pairs: &[Pair], results: &[StreamResult], settlement: &mut Settlement) -> bool {
+    let before = settlement.deletions.len();
+    for (pair, result) in pairs.iter().zip(results).filter(|(_, r)| !r.deletes.is_empty()) {
+        for sentence in &result.going_along {
+            let said = sentence.replace("would be", "were");
+            settlement
+                .remarks
+                .push(format!("stream `{}`: {said}; they have no before-image, so `undo` cannot take this run back", pair.stream));
+            let (stream, reason) = (pair.stream.clone(), "cascade".to_owned());
+            settlement.deletions.push(DeletionRow { run: run.to_owned(), stream, key_json: said, reason, done: true });
+        }
+    }
+    settlement.deletions.len() > before
 }
 
 #[cfg(test)]

@@ -386,6 +386,7 @@ impl Engine {
         self.progress.phase("apply");
         let applied = staged.apply().await?;
         let observation = source.observation().clone();
+        let along = crate::deletions::gone_along(&context.run.id, pairs, &runs, settlement);
         self.account(context, pairs, phase, runs, applied.outcomes, ids, source, settlement).await?;
         for minted in minted {
             for part in minted.rows.parts() {
@@ -393,7 +394,7 @@ impl Engine {
                 self.hand_over(&context.run.id, settlement).await?;
             }
         }
-        settlement.undoable = settlement.undoable_with(applied.undoable && crate::undo_created::can_be_dropped(pairs));
+        settlement.undoable = settlement.undoable_with(applied.undoable && !along && crate::undo_created::can_be_dropped(pairs));
         settlement.marked = applied.marked;
         settlement.observation = Some((observation.at, observation.open.clone()));
         self.progress.phase("commit");

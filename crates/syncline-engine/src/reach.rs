@@ -98,6 +98,11 @@ pub fn refusing(pair: &Pair) -> Vec<Referrer> {
     referrers
 }
 
+/// Removed rows of the stream's table may take rows along that have no before-image.
+pub fn takes_others_along(pair: &Pair) -> bool {
+    pair.referenced_by.iter().any(|r| r.key.on_delete != OnDelete::Refuse)
+}
+
 /// Foreign keys that do something to the children of a removed row.
 fn pointing_at(catalog: &Catalog, table: &TableName) -> Vec<Referrer> {
     let keys = catalog.tables.iter().flat_map(|t| t.foreign_keys.iter().map(|k| Referrer { table: t.name.clone(), key: k.clone() }));

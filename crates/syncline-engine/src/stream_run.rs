@@ -51,6 +51,8 @@ pub(crate) struct StreamResult {
     pub held: Option<(RowSpool, String)>,
     /// What the deletions reach in tables of others, a sentence per table.
     pub cascades: Vec<String>,
+    /// Those that are let go, with `cascade: allow`.
+    pub going_along: Vec<String>,
     /// Destination rows left alone.
     pub extra: u64,
     /// Segments to remember.
@@ -147,6 +149,7 @@ impl<'a> StreamRun<'a> {
             deletes: RowSpool::new(width),
             held: None,
             cascades: Vec::new(),
+            going_along: Vec::new(),
             extra: 0,
             seen: None,
             position: None,
@@ -661,6 +664,9 @@ impl<'a> StreamRun<'a> {
         let rows = delete.len() + reached.rows;
         let guarded = counts.filter(|_| !self.context.options.approve_deletes);
         let trips = guarded.and_then(|(owned, source)| deletions::trips(&self.pair.policy.guard, rows, owned, source));
+        if trips.is_none() {
+            self.result.going_along.clone_from(&reached.tables);
+        }
         Ok(trips.map(|reason| format!("{reason}; {tables}")))
     }
 }

@@ -39,7 +39,7 @@ fn cascades(plan: &Json) -> String {
     plan[0]["streams"][0]["cascades"].to_string()
 }
 
-// rule: R8
+// rule: R8, R28
 #[test]
 fn what_a_deletion_reaches_is_followed_to_its_end_through_circles_and_counted() {
     let folder = tempfile::tempdir().unwrap();
@@ -71,6 +71,10 @@ fn what_a_deletion_reaches_is_followed_to_its_end_through_circles_and_counted() 
         assert_eq!(book(&run, "deleted"), 1, "{kind}: {run}");
         assert_eq!(counts(&to), "2 1 1 3", "{kind}");
         assert_eq!(to.value("SELECT count(*) FROM shirt WHERE player_id IS NULL"), "2", "{kind}");
+        assert!(run["undoable"] == false && run["notes"].to_string().contains("were deleted along"), "{kind}: {run}");
+        assert!(allowed.syncline(&["undo", "last"]).ends_with(1).said().contains("not_undoable"), "{kind}");
+        let shown = allowed.syncline(&["show", "last", "--json"]).ends_with(0).stdout;
+        assert!(shown.contains("1 rows of `") && shown.contains("cascade"), "{kind}: what went along is on the list of deletions: {shown}");
     }
 }
 
