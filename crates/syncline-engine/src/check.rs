@@ -1,6 +1,6 @@
 //! `check` and `discover`: reachable, rights, types, drift, and what is in force, with advice. Problems are findings.
 
-use syncline_connector::{ConnectionSpec, Finding, Severity};
+use syncline_connector::{ConnectionSpec, DeleteAction, Finding, Severity};
 use syncline_model::{Catalog, LogicalType, TableName};
 
 use syncline_store::rows::AuditRow;
@@ -64,6 +64,11 @@ impl Engine {
         for pair in &pairs {
             report.drift.extend(pair.drift.iter().cloned());
             report.pair.extend(pair_findings(pair));
+        }
+        if link.dest_catalog.hides_referrers && pairs.iter().any(|p| p.delete == Some(DeleteAction::Remove)) {
+            let text = "its user sees only tables that it has rights on: others may refer to them, so deletions are held back".to_owned();
+            let advice = "GRANT SELECT ON the whole database to it, or say `cascade: allow`".to_owned();
+            report.destination.push(finding(Severity::Advice, "referrers_unseen", text, Some(advice)));
         }
         let outside: Vec<&TableName> =
             link.source_catalog.tables.iter().map(|t| &t.name).filter(|n| !pairs.iter().any(|p| p.source.name == **n)).collect();

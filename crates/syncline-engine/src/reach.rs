@@ -33,6 +33,8 @@ pub struct Reached {
     pub rows: u64,
     /// One sentence per foreign key.
     pub tables: Vec<String>,
+    /// Tables that nobody could look at may refer to the rows: what goes along cannot be known.
+    pub unseen: bool,
 }
 
 /// Rows of one table that would go, by some of its columns.
@@ -55,7 +57,11 @@ struct Found {
 /// Those of reading the destination.
 pub async fn reached(pair: &Pair, ours: &[Ours], keys: &RowSpool, catalog: &Catalog, dest: &mut dyn Snapshot) -> Result<Reached> {
     let mut found = Reached::default();
-    if pair.delete != Some(DeleteAction::Remove) || keys.is_empty() || pointing_at(catalog, &pair.dest.name).is_empty() {
+    if pair.delete != Some(DeleteAction::Remove) || keys.is_empty() {
+        return Ok(found);
+    }
+    found.unseen = catalog.hides_referrers;
+    if pointing_at(catalog, &pair.dest.name).is_empty() {
         return Ok(found);
     }
     let mut seen = Seen::default();

@@ -653,6 +653,13 @@ impl<'a> StreamRun<'a> {
     ) -> Result<Option<String>> {
         let reached = reach::reached(self.pair, self.ours, delete, self.link.dest_catalog, dest).await?;
         self.result.cascades.clone_from(&reached.tables);
+        if reached.unseen && !self.pair.policy.cascade_allow {
+            let table = &self.pair.dest.name;
+            return Ok(Some(format!(
+                "the destination's user sees only tables that it has rights on, so which rows of others would go along with those of `{table}` \
+                 is unknown; GRANT SELECT ON the whole database to it, or accept it with `cascade: allow`"
+            )));
+        }
         if reached.rows == 0 {
             return Ok(None);
         }

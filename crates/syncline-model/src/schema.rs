@@ -265,6 +265,9 @@ pub struct Catalog {
     /// Foreign keys of tables beyond these by which a deletion here would take rows there along, or clear them: table and key.
     #[serde(default)]
     pub outside: Vec<(TableName, ForeignKey)>,
+    /// The caller has rights on single tables only, and the system shows it no others: tables that it does not see may refer to these.
+    #[serde(default)]
+    pub hides_referrers: bool,
 }
 
 impl Catalog {

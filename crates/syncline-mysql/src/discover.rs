@@ -42,7 +42,23 @@ pub(crate) async fn catalog(conn: &mut Conn, site: &Site) -> Result<Catalog> {
         unseen_triggers(conn, &mut tables).await?;
     }
     let outside = keys::outside(conn, &scope).await?;
-    Ok(Catalog { tables: tables.into_values().collect(), outside })
+    let hides_referrers = sees_single_tables_only(conn, &scope).await?;
+    Ok(Catalog { tables: tables.into_values().collect(), outside, hides_referrers })
+}
+
+/// MySQL shows tables on which the user has a right, and no others. A right on the whole database, or on all, shows all of it.
+async fn sees_single_tables_only(conn: &mut Conn, scope: &str) -> Result<bool> {
+    // Rights on a table; CREATE TEMPORARY TABLES and the like show none.
+    const SHOWS: &str =
+        "privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'CREATE', 'DROP', 'ALTER', 'INDEX', 'REFERENCES', 'TRIGGER')";
+    let sql = format!(
+        "SELECT (SELECT count(*) FROM information_schema.user_privileges WHERE {SHOWS}) \
+         + (SELECT count(*) FROM information_schema.schemata s JOIN information_schema.schema_privileges p \
+         ON s.schema_name LIKE p.table_schema WHERE {SHOWS} AND {})",
+        scope.replace("table_schema", "s.schema_name")
+    );
+    let rights = texts(conn, &sql, "discover rights").await?;
+    Ok(rights.first().and_then(|row| row.first()).and_then(Option::as_deref) == Some("0"))
 }
 
 async fn tables(conn: &mut Conn, scope: &str) -> Result<Tables> {

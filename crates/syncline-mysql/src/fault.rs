@@ -115,6 +115,7 @@ fn server(code: u16, message: &str) -> Parts {
         1452 | 1216 => plain(K::BadRecord, "parent_missing", "a row refers to a parent that does not exist"),
         1451 | 1217 => plain(K::BadRecord, "child_exists", "rows of another table still refer to this one"),
         3819 | 4025 => plain(K::BadRecord, "check_violated", "a CHECK constraint refuses a row"),
+        1526 => plain(K::BadRecord, "check_violated", "no partition of the table takes a row"),
         1644 => plain(K::BadRecord, "trigger_refused", "a trigger refused a row"),
         3140..=3146 => plain(K::BadRecord, "invalid_json", "a JSON value is not valid"),
         _ => (K::Internal, "server_error", format!("the server answered error {code}"), None),

@@ -36,7 +36,7 @@ pub(crate) fn catalog(conn: &Connection) -> Outcome<Catalog> {
             Err(e) => return Err(e),
         }
     }
-    Ok(Catalog { tables, outside: Vec::new() })
+    Ok(Catalog { tables, ..Catalog::default() })
 }
 
 /// Shadow tables belong to their virtual table; those read like views.

@@ -154,6 +154,41 @@ fn one_record_by_its_key_is_deleted_only_when_it_is_gone_and_only_in_its_own_sco
 
 // rule: R8
 #[test]
+fn a_user_that_sees_single_tables_only_deletes_nothing_that_others_may_point_at() {
+    let (from, to) = (Side::postgres(), Side::mariadb());
+    from.execute(CLUB);
+    let name = to.database().name().to_owned();
+    to.execute(&format!(
+        "{}; CREATE TABLE note (id int PRIMARY KEY, club_id int, FOREIGN KEY (club_id) REFERENCES club (id) ON DELETE CASCADE)",
+        OTHERS[0]
+    ));
+    let user = format!("only_{name}");
+    to.execute_as_admin(&format!(
+        "CREATE USER '{user}'@'%' IDENTIFIED BY 'secret'; GRANT SELECT, INSERT, UPDATE, DELETE ON {name}.club TO '{user}'@'%';
+         GRANT CREATE TEMPORARY TABLES ON {name}.* TO '{user}'@'%'"
+    ));
+    let url = to.url();
+    let (_, place) = url.rsplit_once('@').unwrap();
+    let world = |options: &str| {
+        World::through(("postgres", &from.url()), ("mysql", &format!("mysql://{user}:secret@{place}")), &club_only(options))
+    };
+    let careful = world("    undo: off\n");
+    careful.run(&[], 0);
+    to.execute("INSERT INTO note VALUES (1, 1)");
+    from.execute("DELETE FROM club WHERE id = 1");
+    let run = careful.run(&[], 3);
+    assert_eq!((book(&run, "held_back"), book(&run, "deleted")), (1, 0), "{run}");
+    assert!(careful.syncline(&["show", "last"]).ends_with(0).stdout.contains("GRANT SELECT ON the whole database"));
+    assert_eq!(to.value("SELECT count(*) FROM note"), "1");
+    to.execute_as_admin(&format!("GRANT SELECT ON {name}.* TO '{user}'@'%'"));
+    let run = careful.run(&[], 3);
+    assert!(careful.syncline(&["show", "last"]).ends_with(0).stdout.contains("note"), "now it is seen, and named: {run}");
+    assert_eq!(to.value("SELECT count(*) FROM note"), "1");
+    to.execute_as_admin(&format!("DROP USER '{user}'@'%'"));
+}
+
+// rule: R8
+#[test]
 fn rows_of_another_schema_or_database_are_never_taken_along_unseen() {
     let from = Side::mariadb();
     from.execute(CLUB);

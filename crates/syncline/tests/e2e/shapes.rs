@@ -62,6 +62,18 @@ fn composite_text_and_uuid_keys_follow_inserts_updates_key_changes_and_deletions
     assert_eq!(written(&world.run(&[], 0)), 0);
 }
 
+// rule: R21
+#[test]
+fn a_row_that_no_partition_takes_costs_that_row() {
+    let (from, to) = (Side::postgres(), Side::mariadb());
+    from.execute("CREATE TABLE fee (id int PRIMARY KEY, v int); INSERT INTO fee VALUES (1, 1), (50, 2), (200, 3)");
+    to.execute("CREATE TABLE fee (id int PRIMARY KEY, v int) PARTITION BY RANGE (id) (PARTITION low VALUES LESS THAN (100))");
+    let world = World::between(&from, &to, "");
+    let run = world.run(&[], 3);
+    assert_eq!((book(&run, "created"), book(&run, "parked")), (2, 1), "{run}");
+    assert_eq!(world.parked(), [("fee".to_owned(), "[200]".to_owned(), "check_violated".to_owned())]);
+}
+
 // rule: R17
 #[test]
 fn a_partitioned_destination_counts_exactly_also_when_a_row_changes_its_partition() {

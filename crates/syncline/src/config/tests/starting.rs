@@ -44,6 +44,7 @@ fn catalog() -> Catalog {
             view,
         ],
         outside: Vec::new(),
+        hides_referrers: false,
     }
 }
 
