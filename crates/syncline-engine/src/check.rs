@@ -66,8 +66,10 @@ impl Engine {
             report.pair.extend(pair_findings(pair));
         }
         if link.dest_catalog.hides_referrers && pairs.iter().any(|p| p.delete == Some(DeleteAction::Remove)) {
-            let text = "its user sees only tables that it has rights on: others may refer to them, so deletions are held back".to_owned();
-            let advice = "GRANT SELECT ON the whole database to it, or say `cascade: allow`".to_owned();
+            let text =
+                "its user sees foreign keys only of tables that it has rights on: others may refer to them, so deletions are held back"
+                    .to_owned();
+            let advice = "GRANT REFERENCES ON the whole database to it, or say `cascade: allow`".to_owned();
             report.destination.push(finding(Severity::Advice, "referrers_unseen", text, Some(advice)));
         }
         let outside: Vec<&TableName> =

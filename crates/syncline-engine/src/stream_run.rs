@@ -656,8 +656,8 @@ impl<'a> StreamRun<'a> {
         if reached.unseen && !self.pair.policy.cascade_allow {
             let table = &self.pair.dest.name;
             return Ok(Some(format!(
-                "the destination's user sees only tables that it has rights on, so which rows of others would go along with those of `{table}` \
-                 is unknown; GRANT SELECT ON the whole database to it, or accept it with `cascade: allow`"
+                "the destination's user sees foreign keys only of tables that it has rights on, so which rows of others would go along with \
+                 those of `{table}` is unknown; GRANT REFERENCES ON the whole database to it, or accept it with `cascade: allow`"
             )));
         }
         if reached.rows == 0 {

@@ -46,11 +46,10 @@ pub(crate) async fn catalog(conn: &mut Conn, site: &Site) -> Result<Catalog> {
     Ok(Catalog { tables: tables.into_values().collect(), outside, hides_referrers })
 }
 
-/// MySQL shows tables on which the user has a right, and no others. A right on the whole database, or on all, shows all of it.
+/// MySQL shows tables on which the user has a right, and no others; MariaDB shows their foreign keys only with a right beside SELECT. Such
+/// a right on the whole database, or on all, shows all of it.
 async fn sees_single_tables_only(conn: &mut Conn, scope: &str) -> Result<bool> {
-    // Rights on a table; CREATE TEMPORARY TABLES and the like show none.
-    const SHOWS: &str =
-        "privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'CREATE', 'DROP', 'ALTER', 'INDEX', 'REFERENCES', 'TRIGGER')";
+    const SHOWS: &str = "privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'CREATE', 'DROP', 'ALTER', 'INDEX', 'REFERENCES', 'TRIGGER')";
     let sql = format!(
         "SELECT (SELECT count(*) FROM information_schema.user_privileges WHERE {SHOWS}) \
          + (SELECT count(*) FROM information_schema.schemata s JOIN information_schema.schema_privileges p \

@@ -62,6 +62,9 @@ const PINS: &[(&str, &str)] = &[
 /// First version with a limit on whole transactions.
 const TRANSACTION_TIMEOUT_SINCE: u32 = 170_000;
 
+/// A setting that means nothing to the server.
+const SIGN: &str = "syncline.direct";
+
 /// What a session may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -80,6 +83,8 @@ pub struct Settings {
     pub schema: Option<String>,
     /// A transaction pooler stands in between.
     pub pooler: bool,
+    /// Nothing is said of what stands in between, so that it has to be found out.
+    unsaid: bool,
     /// Bytes this connection may hold in buffers.
     pub memory: usize,
 }
@@ -119,13 +124,24 @@ impl Settings {
             Some("supabase") => port == 6543,
             _ => false,
         };
-        Ok(Self { config, trust, schema: spec.schema.clone(), pooler, memory: spec.memory })
+        Ok(Self { config, trust, schema: spec.schema.clone(), pooler, unsaid: spec.flavor.is_none(), memory: spec.memory })
     }
 
     /// The database's name, for messages and identity.
     #[must_use]
     pub fn database(&self) -> &str {
         self.config.get_dbname().or(self.config.get_user()).unwrap_or("")
+    }
+
+    /// What a session starts with. Of a server itself also a sign that it gives back; a pooler keeps that from its server sessions, which
+    /// it lends to anybody: no setting of ours may stay in them.
+    fn startup(&self) -> tokio_postgres::Config {
+        let mut config = self.config.clone();
+        if self.unsaid {
+            let said = config.get_options().map(|o| format!("{o} ")).unwrap_or_default();
+            config.options(format!("{said}-c {SIGN}=on"));
+        }
+        config
     }
 
     fn pins(&self, set: &str, access: Access) -> String {
@@ -207,7 +223,8 @@ impl Link {
     pub async fn open(settings: &Arc<Settings>, access: Access) -> Result<Self> {
         let doing = "connect to PostgreSQL";
         let connect = async {
-            let (client, connection) = settings.config.connect(tls::connector(&settings.trust)?).await.map_err(connect_error)?;
+            let connected = settings.startup().connect(tls::connector(&settings.trust)?).await;
+            let (client, connection) = connected.map_err(|e| if is_startup_refused(&e) { pooler_unsaid() } else { connect_error(e) })?;
             let mut tasks = JoinSet::new();
             // The task ends with the connection; its error reaches us through every pending call on the client.
             tasks.spawn(async move {
@@ -216,6 +233,9 @@ impl Link {
                 }
             });
             if !settings.pooler {
+                if settings.unsaid && !has_sign(&client).await.map_err(|e| from_pg(e, doing))? {
+                    return Err(pooler_unsaid());
+                }
                 client.batch_execute(&settings.pins("SET", access)).await.map_err(|e| from_pg(e, doing))?;
             }
             let server = look(&client, settings).await?;
@@ -275,6 +295,21 @@ impl Link {
     pub async fn sever(&mut self) {
         self.tasks.shutdown().await;
     }
+}
+
+async fn has_sign(client: &Client) -> std::result::Result<bool, tokio_postgres::Error> {
+    let found = client.simple_query(&format!("SELECT current_setting('{SIGN}', true)")).await?;
+    Ok(found.iter().any(|m| matches!(m, SimpleQueryMessage::Row(r) if r.get(0) == Some("on"))))
+}
+
+/// PgBouncer and others like it take few settings at the start of a session, and say which they do not.
+fn is_startup_refused(e: &tokio_postgres::Error) -> bool {
+    e.as_db_error().is_some_and(|d| d.message().contains("startup parameter") || d.message().contains("command-line options"))
+}
+
+fn pooler_unsaid() -> Error {
+    let message = "connect to PostgreSQL: a connection pooler stands in between, and the configuration does not say so";
+    Error::new(ErrorKind::Invalid, "pooler_unsaid", message).hint("set `flavor: pgbouncer` on the connection, or connect past the pooler")
 }
 
 async fn look(client: &Client, settings: &Settings) -> Result<Server> {

@@ -41,3 +41,19 @@ async fn whole_rounds_work_side_by_side_behind_a_transaction_pooler() {
         assert_eq!(read(&mut **snapshot, request(&t, ReadForm::Values)).await, rows);
     }
 }
+
+// case: C15
+#[tokio::test]
+async fn a_pooler_that_nobody_named_is_noticed_before_a_setting_stays_in_it() {
+    let db = database().await;
+    let bouncer = PgBouncer::in_front_of(Postgres::shared()).await;
+    let connector = syncline_postgres::connector();
+    let unsaid = spec(bouncer.url(&db));
+    for error in [connector.source(&unsaid).await.err(), connector.destination(&unsaid).await.err()] {
+        let error = error.expect("refused");
+        assert_eq!(error.code, "pooler_unsaid", "{error}");
+        assert!(error.hint.is_some_and(|h| h.contains("flavor: pgbouncer")));
+    }
+    let said = ConnectionSpec { flavor: Some("pgbouncer".into()), ..unsaid };
+    connector.source(&said).await.expect("open a source");
+}

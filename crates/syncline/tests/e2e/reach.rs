@@ -178,9 +178,11 @@ fn a_user_that_sees_single_tables_only_deletes_nothing_that_others_may_point_at(
     from.execute("DELETE FROM club WHERE id = 1");
     let run = careful.run(&[], 3);
     assert_eq!((book(&run, "held_back"), book(&run, "deleted")), (1, 0), "{run}");
-    assert!(careful.syncline(&["show", "last"]).ends_with(0).stdout.contains("GRANT SELECT ON the whole database"));
+    assert!(careful.syncline(&["show", "last"]).ends_with(0).stdout.contains("GRANT REFERENCES ON the whole database"));
     assert_eq!(to.value("SELECT count(*) FROM note"), "1");
     to.execute_as_admin(&format!("GRANT SELECT ON {name}.* TO '{user}'@'%'"));
+    assert_eq!(book(&careful.run(&[], 3), "held_back"), 1, "SELECT shows the table, and not what it points at");
+    to.execute_as_admin(&format!("GRANT REFERENCES ON {name}.* TO '{user}'@'%'"));
     let run = careful.run(&[], 3);
     assert!(careful.syncline(&["show", "last"]).ends_with(0).stdout.contains("note"), "now it is seen, and named: {run}");
     assert_eq!(to.value("SELECT count(*) FROM note"), "1");
