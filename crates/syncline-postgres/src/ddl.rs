@@ -152,6 +152,19 @@ fn sequence(table: &TableName, c: &Column) -> String {
     format!("SELECT setval({sequence}, max({column})) FROM {name} HAVING max({column}) >= 1")
 }
 
+/// The same for a table that was there before: only forward, and only where the role may. A sequence is not rolled back; too far on, it
+/// leaves a gap at worst.
+pub(crate) fn sequence_on(table: &TableName, c: &Column) -> String {
+    let (name, column) = (sql::table(table), sql::ident(&c.name));
+    let sequence = format!("pg_get_serial_sequence({}, {})::regclass", sql::literal(&name), sql::literal(&c.name));
+    format!(
+        "SELECT setval(q.sequence, q.largest) FROM (SELECT {sequence} AS sequence, (SELECT max({column}) FROM {name}) AS largest) q \
+         WHERE CASE WHEN q.largest >= 1 AND has_sequence_privilege(q.sequence, 'UPDATE') AND has_sequence_privilege(q.sequence, 'SELECT') \
+         THEN q.largest > COALESCE(pg_sequence_last_value(q.sequence), 0) ELSE false END \
+         AND EXISTS (SELECT FROM pg_sequence p WHERE p.seqrelid = q.sequence AND p.seqincrement > 0 AND p.seqmax >= q.largest)"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -126,6 +126,10 @@ impl Dialect for PgDialect {
         format!("DELETE FROM {table} AS d USING {stage} AS s WHERE {on}{}", and(filter))
     }
 
+    fn sequence_on(&self, table: &Table, column: &Column) -> Option<String> {
+        Some(crate::ddl::sequence_on(&table.name, column))
+    }
+
     fn insert_override(&self, table: &Table) -> &'static str {
         let always = table.columns.iter().any(|c| c.identity == syncline_model::schema::Identity::Always);
         if always { "OVERRIDING SYSTEM VALUE" } else { "" }

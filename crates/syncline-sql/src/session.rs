@@ -188,6 +188,12 @@ pub trait Dialect: Send + Sync {
     /// Deletes rows `d` of `table` that have a row `s` in `stage` with `on` and `filter` (`TRUE` when there is no filter).
     fn delete_from(&self, table: &str, stage: &str, on: &str, filter: &str) -> String;
 
+    /// Moves the sequence behind a column on past its largest value, where it is behind that and this role may; `None` where the system does
+    /// so by itself.
+    fn sequence_on(&self, _table: &Table, _column: &Column) -> Option<String> {
+        None
+    }
+
     /// Text between the column list and SELECT of an INSERT: `OVERRIDING SYSTEM VALUE` for GENERATED ALWAYS identity, else "".
     fn insert_override(&self, table: &Table) -> &'static str;
 

@@ -1,6 +1,7 @@
 //! Making tables: staging tables when their first row comes, destination tables that the run creates.
 
 use syncline_connector::{Error, ErrorKind, Result, WritePath};
+use syncline_model::schema::Identity;
 
 use crate::run::SqlRun;
 use crate::straight::Straight;
@@ -194,7 +195,8 @@ impl SqlRun {
         for &stream in loaded.iter().filter(|_| late) {
             self.add_foreign_keys(stream).await?;
         }
-        self.set_sequences(&loaded).await
+        self.set_sequences(&loaded).await?;
+        self.move_sequences_on().await
     }
 
     /// A table that earlier transactions filled holds what they put there, but for what was taken out again, and nothing else.
@@ -210,6 +212,25 @@ impl SqlRun {
         let message = format!("stream `{name}`: the table being loaded holds {found} rows, and {loaded} were put there");
         Err(Error::new(ErrorKind::Conflict, "row_changed", message)
             .hint("somebody else writes to it; nothing was committed, and the next run compares it with the source again"))
+    }
+
+    /// Keys that came with their rows are behind the sequence, which would give them to the next row that somebody else inserts.
+    async fn move_sequences_on(&mut self) -> Result<()> {
+        let mut statements = Vec::new();
+        for s in self.streams.iter().filter(|s| !s.created && s.outcome.created > 0) {
+            let t = &s.write.table;
+            let leads = |name: &String| {
+                let indexed = t.uniques.iter().map(|u| &u.columns).chain(t.indexes.iter().map(|i| &i.columns));
+                std::iter::once(&t.primary_key).chain(indexed).any(|columns| columns.first() == Some(name))
+            };
+            // Without an index the largest value would cost a look at every row.
+            let numbered = s.columns.iter().filter(|c| c.identity != Identity::No && leads(&c.name));
+            statements.extend(numbered.filter_map(|c| self.dialect().sequence_on(t, c)));
+        }
+        for sql in statements {
+            self.session.execute(&sql).await?;
+        }
+        Ok(())
     }
 
     async fn set_sequences(&mut self, created: &[usize]) -> Result<()> {

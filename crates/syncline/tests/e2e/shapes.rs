@@ -62,6 +62,31 @@ fn composite_text_and_uuid_keys_follow_inserts_updates_key_changes_and_deletions
     assert_eq!(written(&world.run(&[], 0)), 0);
 }
 
+// req: FR-004
+#[test]
+fn the_next_key_of_a_sequence_is_free_after_every_run_not_only_after_the_first() {
+    let (from, to) = (Side::mariadb(), Side::postgres());
+    from.execute(
+        "CREATE TABLE fee (id int AUTO_INCREMENT PRIMARY KEY, v int); CREATE TABLE old_fee (id int AUTO_INCREMENT PRIMARY KEY, v int)",
+    );
+    to.execute("CREATE TABLE old_fee (id serial PRIMARY KEY, v int); INSERT INTO old_fee VALUES (1, 1)");
+    let world = World::between(&from, &to, "");
+    for first in [1, 3, 5] {
+        from.execute(&format!(
+            "INSERT INTO fee VALUES ({first}, 1), ({}, 1); INSERT INTO old_fee SELECT * FROM fee WHERE id >= {first}",
+            first + 1
+        ));
+        world.run(&[], 0);
+    }
+    for table in ["fee", "old_fee"] {
+        to.execute(&format!("INSERT INTO {table} (v) VALUES (7)"));
+        assert_eq!(to.value(&format!("SELECT max(id) FROM {table}")), "7", "{table}");
+    }
+    world.run(&[], 0);
+    to.execute("INSERT INTO fee (v) VALUES (8)");
+    assert_eq!(to.value("SELECT max(id) FROM fee"), "8", "never back");
+}
+
 // rule: R21
 #[test]
 fn a_row_that_no_partition_takes_costs_that_row() {
