@@ -243,6 +243,7 @@ impl Builder<'_> {
 
     fn pair(&self, mut policy: Policy) -> Result<Pair> {
         self.settle_ids(&mut policy)?;
+        self.sees_whole_table(&policy)?;
         let name = destination_name(policy.options.to.as_deref(), self.to, self.source);
         let existing = self.to.catalog.table(&name).cloned();
         let key_source = self.key(&policy)?;
@@ -272,6 +273,16 @@ impl Builder<'_> {
         let pair = self.assemble(policy, dest, made, alter, key_source, targets, reads, transform, drift)?;
         self.owns_something(&pair)?;
         Ok(pair)
+    }
+
+    /// Columns that the user may not read are not shown to it: left out without a word, they would be empty at the destination.
+    fn sees_whole_table(&self, policy: &Policy) -> Result<()> {
+        let table = &self.source.name;
+        if policy.options.fields_only == Some(true) || !self.from.catalog.partly_seen.contains(table) {
+            return Ok(());
+        }
+        let hint = format!("GRANT SELECT ON {table} TO it; or list what is to be copied with `fields_only: true`");
+        Err(self.fail("rights_missing", format!("the source's user may read single columns of `{table}` and sees no others"), hint))
     }
 
     fn judge_cursor(&self, policy: &Policy) -> Result<()> {

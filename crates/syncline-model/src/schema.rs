@@ -268,6 +268,9 @@ pub struct Catalog {
     /// The caller has rights on single tables only, and the system shows it no others: tables that it does not see may refer to these.
     #[serde(default)]
     pub hides_referrers: bool,
+    /// Tables of which the caller may read single columns, and sees no others.
+    #[serde(default)]
+    pub partly_seen: Vec<TableName>,
 }
 
 impl Catalog {

@@ -43,7 +43,8 @@ pub(crate) async fn catalog(conn: &mut Conn, site: &Site) -> Result<Catalog> {
     }
     let outside = keys::outside(conn, &scope).await?;
     let hides_referrers = sees_single_tables_only(conn, &scope).await?;
-    Ok(Catalog { tables: tables.into_values().collect(), outside, hides_referrers })
+    let partly_seen = partly_seen(conn, &scope).await?;
+    Ok(Catalog { tables: tables.into_values().collect(), outside, hides_referrers, partly_seen })
 }
 
 /// MySQL shows tables on which the user has a right, and no others; MariaDB shows their foreign keys only with a right beside SELECT. Such
@@ -58,6 +59,20 @@ async fn sees_single_tables_only(conn: &mut Conn, scope: &str) -> Result<bool> {
     );
     let rights = texts(conn, &sql, "discover rights").await?;
     Ok(rights.first().and_then(|row| row.first()).and_then(Option::as_deref) == Some("0"))
+}
+
+/// Tables with rights on single columns, where no right on the whole table shows the others.
+async fn partly_seen(conn: &mut Conn, scope: &str) -> Result<Vec<TableName>> {
+    let sql = format!(
+        "SELECT DISTINCT c.table_schema, c.table_name FROM information_schema.column_privileges c WHERE {} AND c.privilege_type = 'SELECT' \
+         AND NOT EXISTS (SELECT 1 FROM information_schema.table_privileges t WHERE t.table_schema = c.table_schema \
+         AND t.table_name = c.table_name AND t.privilege_type = 'SELECT') \
+         AND NOT EXISTS (SELECT 1 FROM information_schema.schema_privileges s WHERE c.table_schema LIKE s.table_schema AND s.privilege_type = 'SELECT') \
+         AND NOT EXISTS (SELECT 1 FROM information_schema.user_privileges u WHERE u.privilege_type = 'SELECT')",
+        scope.replace("table_schema", "c.table_schema")
+    );
+    let found = texts(conn, &sql, "discover rights").await?;
+    Ok(found.into_iter().map(take).map(|[schema, name]| TableName::within(schema, name)).collect())
 }
 
 async fn tables(conn: &mut Conn, scope: &str) -> Result<Tables> {

@@ -32,7 +32,7 @@ pub async fn catalog(link: &Link, schema: Option<&str>) -> Result<Catalog> {
     let mut tables: Vec<Table> = tables.into_values().filter(|t| !ours(t)).collect();
     tables.sort_by(|a, b| a.name.cmp(&b.name));
     let outside = outside(&ask(link, &scope.outside()).await?);
-    Ok(Catalog { tables, outside, hides_referrers: false })
+    Ok(Catalog { tables, outside, ..Catalog::default() })
 }
 
 async fn ask(link: &Link, sql: &str) -> Result<Vec<SimpleQueryRow>> {

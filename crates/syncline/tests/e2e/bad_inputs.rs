@@ -155,3 +155,25 @@ fn a_file_that_is_not_there_or_no_database_is_said_with_its_path() {
     let world = World::through(("sqlite", &format!("sqlite:{text}")), (to.kind(), &to.url()), "");
     said(&world.syncline(&["run"]).ends_with(1), "file_corrupt", &[&text, "do:"]);
 }
+
+// req: S0-ERRORS
+#[test]
+fn a_user_that_sees_single_columns_is_told_so_and_nothing_is_synced_without_the_others() {
+    let (from, to) = (Side::mariadb(), Side::postgres());
+    from.execute("CREATE TABLE film (id int PRIMARY KEY, title varchar(40)); INSERT INTO film VALUES (1, 'Alien')");
+    let name = from.database().name().to_owned();
+    let user = format!("cols_{name}");
+    from.execute_as_admin(&format!("CREATE USER '{user}'@'%' IDENTIFIED BY 'secret'; GRANT SELECT (id) ON {name}.film TO '{user}'@'%'"));
+    let url = from.url();
+    let (_, place) = url.rsplit_once('@').unwrap();
+    let through = |options: &str| World::through(("mysql", &format!("mysql://{user}:secret@{place}")), ("postgres", &to.url()), options);
+    said(&through("").syncline(&["run"]), "rights_missing", &["film", "GRANT SELECT"]);
+    assert!(to.tables().is_empty());
+    through("    streams: { film: { fields: { id: id }, fields_only: true } }\n").run(&[], 0);
+    assert_eq!(to.value("SELECT id FROM film"), "1");
+    from.execute_as_admin(&format!("GRANT SELECT ON {name}.film TO '{user}'@'%'"));
+    to.execute("DROP TABLE film");
+    through("").run(&[], 0);
+    assert_eq!(to.value("SELECT title FROM film"), "Alien");
+    from.execute_as_admin(&format!("DROP USER '{user}'@'%'"));
+}

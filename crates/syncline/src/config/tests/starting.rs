@@ -43,8 +43,7 @@ fn catalog() -> Catalog {
             table("we\"ird: {x}\n#", &[("id\n", id)], &["id\n"]),
             view,
         ],
-        outside: Vec::new(),
-        hides_referrers: false,
+        ..Catalog::default()
     }
 }
 
