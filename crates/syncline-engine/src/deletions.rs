@@ -27,10 +27,17 @@ pub fn decide(pair: &Pair, extra: RowSpool, owned: u64, source_rows: u64, approv
     if n == 0 || pair.delete.is_none() {
         return Decision { delete: none, held: None, extra: n };
     }
-    match trips(&pair.policy.guard, n, owned, source_rows) {
+    let reason = || trips(&pair.policy.guard, n, owned, source_rows);
+    match changed(pair).or_else(reason) {
         Some(reason) if !approved => Decision { delete: none, held: Some((extra, reason)), extra: 0 },
         _ => Decision { delete: extra, held: None, extra: 0 },
     }
+}
+
+/// Rows that another rule left alone, marked or kept for years are not deleted in passing (D25).
+fn changed(pair: &Pair) -> Option<String> {
+    let before = pair.deletes_before.as_ref()?;
+    Some(format!("the last run had `{before}`, and now it is `{}`: look at what that changes with `plan`", pair.deletes_said()))
 }
 
 /// Rows below this count never trip the half-table rule by themselves.

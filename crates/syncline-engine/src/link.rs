@@ -14,6 +14,8 @@ use crate::spec::SyncSpec;
 pub const NOTE_CREATED: &str = "created_tables";
 /// Note in the state: source columns per stream at the last good run, as JSON.
 pub const NOTE_SHAPES: &str = "source_shapes";
+/// Note in the state: what deletions did at the last good run, by scope and stream, as JSON.
+pub const NOTE_DELETES: &str = "deletes";
 /// Notes in the state: who the two systems are.
 pub const NOTE_SOURCE: &str = "source_identity";
 /// Who the destination is.
@@ -68,7 +70,8 @@ impl Engine {
         let mut tx = self.store.begin().await?;
         let created = note(&mut *tx, sync, NOTE_CREATED).await?;
         let shapes = note(&mut *tx, sync, NOTE_SHAPES).await?;
-        Ok(Remembered { created, shapes })
+        let deletes = note(&mut *tx, sync, NOTE_DELETES).await?;
+        Ok(Remembered { created, shapes, deletes })
     }
 }
 

@@ -53,6 +53,8 @@ pub struct Pair {
     pub first_load: Option<FirstLoad>,
     /// `ALTER TABLE` for added columns.
     pub alter: Vec<String>,
+    /// What deletions did in the last good run, where that is something else than now.
+    pub deletes_before: Option<String>,
     /// Whether it reads a column that the source did not have in the last good run.
     pub has_new_column: bool,
     /// Source columns that are read, in order.
@@ -118,6 +120,16 @@ impl Pair {
         self.key_source.iter().any(|k| self.source.column(k).is_none_or(|c| c.nullable))
     }
 
+    /// What deletions do, as the state remembers it.
+    #[must_use]
+    pub fn deletes_said(&self) -> String {
+        let owns = match self.owns {
+            Owns::Mapped => "mapped",
+            Owns::Table => "table",
+        };
+        format!("deletes: {}, owns: {owns}", self.policy.deletes.name())
+    }
+
     /// Staged columns that the destination has already: in a plan, a column that the run adds is not there to be read. In a run it is, and
     /// is empty.
     #[must_use]
@@ -153,6 +165,13 @@ pub struct Remembered {
     pub created: BTreeSet<String>,
     /// Columns of each stream's source at the last good run: name → native type.
     pub shapes: BTreeMap<String, BTreeMap<String, String>>,
+    /// What deletions did in the last good run, by scope and stream.
+    pub deletes: BTreeMap<String, String>,
+}
+
+/// The name of a stream's deletions in [`Remembered`].
+pub(crate) fn deletes_of(scope: &str, stream: &str) -> String {
+    format!("{scope}/{stream}")
 }
 
 /// All streams of a sync, in the source catalogue's order. `only` restricts to these names (unknown ones are an error).
@@ -272,7 +291,9 @@ impl Builder<'_> {
         let transform = Transform::compile(self.source, &reads, &targets).map_err(|e| self.fail(e.code(), &e, e.hint()))?;
         let pair = self.assemble(policy, dest, made, alter, key_source, targets, reads, transform, drift)?;
         self.owns_something(&pair)?;
-        Ok(pair)
+        let before = self.remembered.deletes.get(&deletes_of(self.scope.unwrap_or_default(), self.stream));
+        let deletes_before = before.filter(|b| **b != pair.deletes_said()).cloned();
+        Ok(Pair { deletes_before, ..pair })
     }
 
     /// Columns that the user may not read are not shown to it: left out without a word, they would be empty at the destination.
@@ -546,6 +567,7 @@ impl Builder<'_> {
             policy,
             dest,
             alter,
+            deletes_before: None,
             has_new_column,
             reads,
             transform: transform.into(),

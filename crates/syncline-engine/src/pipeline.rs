@@ -453,6 +453,13 @@ impl Engine {
         for p in pairs.iter().filter(|p| whole || !p.has_new_column) {
             shapes.insert(p.stream.clone(), p.source.columns.iter().map(|c| (c.name.clone(), c.native.clone())).collect());
         }
+        let mut deletes = remembered.deletes.clone();
+        for p in pairs {
+            let books = settlement.streams.iter().find(|s| s.stream == p.stream).map(|s| &s.books);
+            if books.is_some_and(|b| b.held_back == 0 && (whole || b.deleted > 0)) {
+                deletes.insert(crate::pairing::deletes_of(context.scope, &p.stream), p.deletes_said());
+            }
+        }
         crate::unfinished::made(settlement);
         let made: Vec<&str> = pairs.iter().filter(|p| p.create.is_some()).map(|p| p.stream.as_str()).collect();
         if !made.is_empty() {
@@ -461,6 +468,7 @@ impl Engine {
         let json = |v: serde_json::Result<String>| v.expect("invariant: maps of strings serialise");
         settlement.notes.push((crate::link::NOTE_CREATED.to_owned(), json(serde_json::to_string(&created))));
         settlement.notes.push((crate::link::NOTE_SHAPES.to_owned(), json(serde_json::to_string(&shapes))));
+        settlement.notes.push((crate::link::NOTE_DELETES.to_owned(), json(serde_json::to_string(&deletes))));
     }
 }
 

@@ -61,6 +61,20 @@ pub enum DeletePolicy {
     },
 }
 
+impl DeletePolicy {
+    /// As in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Ignore => "ignore",
+            Self::Mirror => "mirror",
+            Self::Soft { .. } => "soft",
+            Self::Archive { .. } => "archive",
+            Self::Deactivate { .. } => "deactivate",
+        }
+    }
+}
+
 /// What deletions may touch (R8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owns {

@@ -1,6 +1,6 @@
 //! What becomes of rows that the source no longer has, and what stops a deletion.
 
-use crate::rig::{Side, World};
+use crate::rig::{Side, World, config};
 use crate::{book, written};
 
 /// Ten people, and columns for every way to mark one.
@@ -43,6 +43,28 @@ fn every_policy_does_its_own_thing_and_a_row_that_comes_back_is_revived() {
         assert_eq!((book(&run, book_of_revival), written(&run), to.value(gone)), (1, 1, "1".to_owned()), "{policy}: {run}");
         assert_eq!(written(&world.run(&[], 0)), 0, "{policy}");
     }
+}
+
+// req: S0-DELETE
+// case: D25
+#[test]
+fn a_policy_that_changes_deletes_nothing_before_somebody_has_looked() {
+    let (from, to) = sides();
+    let world = World::between(&from, &to, &owned("soft"));
+    world.run(&[], 0);
+    from.execute("DELETE FROM person WHERE id < 3");
+    assert_eq!(book(&world.run(&[], 0), "deleted"), 2);
+    world.configure(&config(&from, &to, &owned("mirror")));
+    let plan = world.syncline(&["plan", "--exit-code"]).ends_with(4).stdout;
+    assert!(plan.contains("deletes: soft") && plan.contains("deletes: mirror"), "{plan}");
+    for _ in 0..2 {
+        let run = world.run(&[], 3);
+        assert_eq!((book(&run, "held_back"), book(&run, "deleted")), (2, 0), "as long as nobody approves: {run}");
+    }
+    assert_eq!(to.value("SELECT count(*) FROM person"), "10");
+    assert_eq!(book(&world.run(&["--approve-deletes"], 0), "deleted"), 2);
+    from.execute("DELETE FROM person WHERE id = 3");
+    assert_eq!(book(&world.run(&[], 0), "deleted"), 1, "from then on it is the policy");
 }
 
 // case: D25
