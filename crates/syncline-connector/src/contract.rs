@@ -52,6 +52,9 @@ pub struct Identity {
     pub system: String,
     /// PostgreSQL timeline; empty elsewhere.
     pub timeline: String,
+    /// What tells the running server from a copy of it, with which it shares all of the above: PostgreSQL's start, MySQL's host and port.
+    /// It changes with a restart.
+    pub instance: String,
 }
 
 /// How bad a finding is.

@@ -12,10 +12,10 @@ use crate::moving::{Parked, Selection, Sink, image, large_over, parked, request,
 use crate::pairing::Pair;
 use crate::stream_run::StreamRun;
 
-/// Bytes of a slice at most. A compressed value is inflated anew for each, so slices are not small.
-const SLICE_MAX: u64 = 4 << 20;
-/// The share of the memory budget that one slice takes; it is held a few times on its way.
-const SLICE_SHARE: u64 = 16;
+/// Bytes of a slice at most. A compressed value is inflated anew for each, so slices are not smaller than the budget asks for.
+const SLICE_MAX: u64 = 1 << 20;
+/// The share of the memory budget that one slice takes; it is held several times on its way, more often on a busy machine.
+const SLICE_SHARE: u64 = 64;
 
 /// Bytes of a slice.
 pub(crate) fn slice_bytes(memory: u64) -> u64 {

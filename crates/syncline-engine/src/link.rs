@@ -61,7 +61,10 @@ impl Engine {
         let mut dest = to.destination(&sync.to.1).await.map_err(|e| e.during(during(&sync.to.1.name)))?;
         let source_catalog = source.discover().await.map_err(|e| e.during(during(&sync.from.1.name)))?;
         let dest_catalog = dest.discover().await.map_err(|e| e.during(during(&sync.to.1.name)))?;
-        let is_one_database = from.engine() == to.engine() && source.identity().await?.system == dest.identity().await?.system;
+        let is_one_database = from.engine() == to.engine() && {
+            let (a, b) = (source.identity().await?, dest.identity().await?);
+            (a.system, a.instance) == (b.system, b.instance)
+        };
         Ok(Link { from, to, source, dest, source_catalog, dest_catalog, is_one_database })
     }
 

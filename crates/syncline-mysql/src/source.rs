@@ -20,7 +20,8 @@ pub(crate) struct Reader {
 pub(crate) async fn identity(conn: &mut Conn, site: &Site) -> Result<Identity> {
     let server = connect::text(conn, site.flavour.identity_query(), "identify the server").await?.unwrap_or_default();
     let database = site.database.as_deref().unwrap_or("*");
-    Ok(Identity { system: format!("{server}/{database}"), timeline: String::new() })
+    let instance = connect::text(conn, "SELECT CONCAT_WS(':', @@hostname, @@port)", "identify the server").await?.unwrap_or_default();
+    Ok(Identity { system: format!("{server}/{database}"), timeline: String::new(), instance })
 }
 
 #[async_trait]

@@ -20,7 +20,8 @@ pub async fn identity(link: &Link) -> Result<Identity> {
     let database = first(&link.catalog("SELECT oid FROM pg_database WHERE datname = current_database()", doing).await?);
     let system = allowed(link, "SELECT system_identifier FROM pg_control_system()").await?;
     let timeline = allowed(link, "SELECT timeline_id FROM pg_control_checkpoint()").await?;
-    Ok(Identity { system: format!("{system}/{database}"), timeline })
+    let instance = first(&link.catalog("SELECT pg_postmaster_start_time()", doing).await?);
+    Ok(Identity { system: format!("{system}/{database}"), timeline, instance })
 }
 
 /// The answer, or "" where the right is missing.

@@ -15,7 +15,7 @@ use crate::read::copy_out;
 use crate::{predicate, sql};
 
 /// Bytes of a slice. A compressed value is inflated anew for each, so slices are not small.
-const SLICE_MAX: u64 = 4 << 20;
+const SLICE_MAX: u64 = 1 << 20;
 
 /// One column of a large row.
 struct LargeColumn {

@@ -49,7 +49,7 @@ pub(crate) fn capabilities(place: &Place) -> Capabilities {
 pub(crate) fn identity(conn: &Connection, place: &Place) -> rusqlite::Result<Identity> {
     let application: i64 = conn.query_row("PRAGMA application_id", [], |r| r.get(0))?;
     let path = place.path.canonicalize().unwrap_or_else(|_| place.path.clone());
-    Ok(Identity { system: format!("{application}:{}", path.display()), timeline: String::new() })
+    Ok(Identity { system: format!("{application}:{}", path.display()), timeline: String::new(), instance: String::new() })
 }
 
 #[async_trait]
