@@ -94,7 +94,7 @@ fn rows_left_alone_so_far_are_deleted_when_the_policy_says_so() {
         agreeing(&world);
         let mirror = format!("{head}{}", options(LABEL, ", deletes: mirror, owns: table"));
         world.configure(&config(&from, &to, &mirror));
-        assert_eq!(book(&world.run(&[], 0), "deleted"), 1, "{atomic}");
+        assert_eq!(book(&world.run(&["--approve-deletes"], 0), "deleted"), 1, "{atomic}");
         agreeing(&world);
         from.execute("DELETE FROM people WHERE id = 2");
         assert_eq!(book(&world.run(&[], 0), "deleted"), 1, "{atomic}");
