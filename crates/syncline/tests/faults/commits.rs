@@ -198,7 +198,9 @@ fn a_whole_life_passes_behind_a_transaction_pooler() {
     films(&source, 300);
     let bouncer = crate::rig::wait(syncline_testkit::PgBouncer::in_front_of(syncline_testkit::Postgres::shared()));
     let (from, to) = (bouncer.url(source.database()), bouncer.url(dest.database()));
-    let world = World::through(("postgres", &from), ("postgres", &to), MIRROR);
+    let unsaid = World::through(("postgres", &from), ("postgres", &to), MIRROR).syncline(&["run"]).ends_with(1);
+    assert!(unsaid.said().contains("pooler_unsaid"), "{}", unsaid.said());
+    let world = World::through(("postgres, flavor: pgbouncer", &from), ("postgres, flavor: pgbouncer", &to), MIRROR);
     world.run(&[], 0);
     source.execute("UPDATE film SET title = 'New' WHERE id < 20; DELETE FROM film WHERE id = 30");
     let run = world.run(&[], 0);
