@@ -6,7 +6,7 @@ use syncline_model::{Catalog, LogicalType, TableName};
 use syncline_store::rows::AuditRow;
 
 use crate::engine::{Engine, EngineError, Result};
-use crate::link::{NOTE_DESTINATION, NOTE_SOURCE, identity_note};
+use crate::link::identity_note;
 use crate::pairing::Pair;
 use crate::report::CheckReport;
 use crate::spec::{Atomic, Edits, Rows, SyncSpec};
@@ -88,10 +88,10 @@ impl Engine {
     /// # Errors
     /// When a side cannot be reached, or the state cannot be written.
     pub async fn accept_identity(&self, sync: &SyncSpec) -> Result<()> {
-        let mut link = self.link(sync).await?;
-        let sides = [(NOTE_SOURCE, link.source.identity().await?), (NOTE_DESTINATION, link.dest.identity().await?)];
+        let link = self.link(sync).await?;
+        let sides = link.noted_identities();
         let mut tx = self.store.begin().await?;
-        for (name, identity) in &sides {
+        for (name, identity) in sides {
             tx.save_note(&sync.name, name, &identity_note(identity)).await?;
         }
         tx.clear_positions(&sync.name).await?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use syncline_connector::{Connector, Destination, Source};
+use syncline_connector::{Connector, Destination, Identity, Source};
 use syncline_model::Catalog;
 use syncline_store::StateTx;
 
@@ -22,7 +22,7 @@ pub const NOTE_SOURCE: &str = "source_identity";
 pub const NOTE_DESTINATION: &str = "destination_identity";
 
 /// A system as the state remembers it.
-pub fn identity_note(identity: &syncline_connector::Identity) -> String {
+pub fn identity_note(identity: &Identity) -> String {
     format!("{} {}", identity.system, identity.timeline)
 }
 
@@ -40,8 +40,8 @@ pub struct Link {
     pub source_catalog: Catalog,
     /// Destination tables.
     pub dest_catalog: Catalog,
-    /// Both ends are one database.
-    pub is_one_database: bool,
+    /// Who the source is, and who the destination: asked once.
+    pub identities: [Identity; 2],
 }
 
 impl Engine {
@@ -61,11 +61,8 @@ impl Engine {
         let mut dest = to.destination(&sync.to.1).await.map_err(|e| e.during(during(&sync.to.1.name)))?;
         let source_catalog = source.discover().await.map_err(|e| e.during(during(&sync.from.1.name)))?;
         let dest_catalog = dest.discover().await.map_err(|e| e.during(during(&sync.to.1.name)))?;
-        let is_one_database = from.engine() == to.engine() && {
-            let (a, b) = (source.identity().await?, dest.identity().await?);
-            (a.system, a.instance) == (b.system, b.instance)
-        };
-        Ok(Link { from, to, source, dest, source_catalog, dest_catalog, is_one_database })
+        let identities = [source.identity().await?, dest.identity().await?];
+        Ok(Link { from, to, source, dest, source_catalog, dest_catalog, identities })
     }
 
     /// What the state remembers about a sync's tables.
@@ -85,12 +82,24 @@ async fn note<T: serde::de::DeserializeOwned + Default>(tx: &mut dyn StateTx, sy
 }
 
 impl Link {
+    /// Both ends are one database.
+    fn is_one_database(&self) -> bool {
+        let [a, b] = &self.identities;
+        self.from.engine() == self.to.engine() && (&a.system, &a.instance) == (&b.system, &b.instance)
+    }
+
+    /// The two systems, each with the name of the note that remembers it.
+    pub fn noted_identities(&self) -> [(&'static str, &Identity); 2] {
+        let [source, dest] = &self.identities;
+        [(NOTE_SOURCE, source), (NOTE_DESTINATION, dest)]
+    }
+
     /// The streams of a sync, made concrete.
     pub fn pairs(&self, sync: &SyncSpec, scope: Option<&str>, only: &[String], remembered: &Remembered) -> Result<Vec<Pair>> {
         let from = Side { connector: &*self.from, catalog: &self.source_catalog, schema: sync.from.1.schema.as_deref() };
         let to = Side { connector: &*self.to, catalog: &self.dest_catalog, schema: sync.to.1.schema.as_deref() };
         let pairs = pair_streams(sync, scope, only, from, to, remembered)?;
-        match pairs.iter().find(|p| self.is_one_database && p.source.name == p.dest.name) {
+        match pairs.iter().find(|p| self.is_one_database() && p.source.name == p.dest.name) {
             None => Ok(pairs),
             Some(pair) => Err(EngineError::Config {
                 code: "source_is_destination",

@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use crate::batch::{BatchedRun, PartLog, commit_or_ask};
 use crate::engine::{Engine, EngineError, Result, RunOptions, RunReport};
-use crate::link::{Link, NOTE_DESTINATION, NOTE_SOURCE};
+use crate::link::{Link, NOTE_SOURCE};
 use crate::mapped::IdMaps;
 use crate::pairing::Pair;
 use crate::settle::Settlement;
@@ -150,7 +150,7 @@ impl Engine {
     async fn execute_streams(&self, context: &RunContext<'_>) -> Result<(), Stop> {
         let sync = context.sync;
         let mut link = self.link(sync).await?;
-        let identities = self.check_identities(context, &mut link).await?;
+        let identities = self.check_identities(context, &link).await?;
         self.drop_unfinished(&sync.name, &mut link).await?;
         let remembered = self.remembered(&sync.name).await?;
         fail::passable("run.discovered")?;
@@ -420,16 +420,15 @@ impl Engine {
     }
 
     /// Another system behind the same name is noticed before anything is compared with it (C5, D22).
-    pub(crate) async fn check_identities(&self, context: &RunContext<'_>, link: &mut Link) -> Result<Vec<(String, String)>> {
+    pub(crate) async fn check_identities(&self, context: &RunContext<'_>, link: &Link) -> Result<Vec<(String, String)>> {
         let mut notes = Vec::new();
-        let sides = [(NOTE_SOURCE, link.source.identity().await?), (NOTE_DESTINATION, link.dest.identity().await?)];
-        for (name, identity) in sides {
-            let text = crate::link::identity_note(&identity);
+        for (name, identity) in link.noted_identities() {
+            let text = crate::link::identity_note(identity);
             let mut tx = self.store.begin().await?;
             let before = tx.load_note(&context.sync.name, name).await?;
             tx.commit().await?;
             if let Some(before) = before.filter(|b| *b != text) {
-                return Err(changed_identity(context, name, &before, &identity).into());
+                return Err(changed_identity(context, name, &before, identity).into());
             }
             notes.push((name.to_owned(), text));
         }

@@ -63,7 +63,7 @@ impl Engine {
         let remembered = self.remembered(&sync.name).await?;
         let scope = (!context.scope.is_empty()).then_some(context.scope);
         let made = self.made_by(target).await?;
-        self.check_identities(context, &mut link).await?;
+        self.check_identities(context, &link).await?;
         self.drop_unfinished(&sync.name, &mut link).await?;
         let all = link.pairs(sync, scope, &[], &remembered)?;
         refuse_unknown(target, &all)?;
